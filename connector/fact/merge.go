@@ -1,0 +1,138 @@
+package fact
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
+// Merge joins other into f. It is commutative, associative and idempotent. Both
+// must have the same key. It reports whether f changed.
+func (f *Fact) Merge(other *Fact) bool {
+	changed := other.Undecodable && !f.Undecodable
+	f.Undecodable = f.Undecodable || other.Undecodable
+	for k, ms := range other.Times {
+		changed = setTime(&f.Times, k, ms) || changed
+	}
+	for k, v := range other.Values {
+		changed = setValue(&f.Values, k, v) || changed
+	}
+	for k, v := range other.Attributes {
+		changed = setValue(&f.Attributes, k, v) || changed
+	}
+	for k, p := range other.Parts {
+		mine, known := f.Parts[k]
+		grew := mine.merge(p)
+		if grew || !known {
+			f.SetPart(k, mine)
+			changed = true
+		}
+	}
+	return changed
+}
+
+func (p *Part) merge(other Part) bool {
+	changed := false
+	for k, ms := range other.Times {
+		changed = setTime(&p.Times, k, ms) || changed
+	}
+	for k, v := range other.Values {
+		changed = setValue(&p.Values, k, v) || changed
+	}
+	return changed
+}
+
+func setTime(times *map[string]int64, name string, ms int64) bool {
+	if old, ok := (*times)[name]; ok && old <= ms {
+		return false
+	}
+	if *times == nil {
+		*times = map[string]int64{}
+	}
+	(*times)[name] = ms
+	return true
+}
+
+func setValue(values *map[string]Value, name string, v Value) bool {
+	if Empty(v.V) {
+		return false
+	}
+	if old, ok := (*values)[name]; ok && !v.newer(old) {
+		return false
+	}
+	if *values == nil {
+		*values = map[string]Value{}
+	}
+	(*values)[name] = v
+	return true
+}
+
+// newer orders values totally: by time, and within one millisecond by encoding,
+// so that the winner does not depend on the order of arrival.
+func (v Value) newer(old Value) bool {
+	if v.T != old.T {
+		return v.T > old.T
+	}
+	if s, ok := v.V.(string); ok {
+		if o, ok := old.V.(string); ok {
+			return s > o
+		}
+	}
+	return bytes.Compare(encode(v.V), encode(old.V)) > 0
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("fact: value is not JSON: " + err.Error()) // only DecodeJSON makes values
+	}
+	return b
+}
+
+// Empty says whether a value counts as no value: nil, blank text, {} and [].
+// Zero and false are values.
+func Empty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return strings.TrimSpace(v) == ""
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return false
+}
+
+// Newest returns the attributes of several facts as one map, per key (and per
+// key inside conversations and customers) the newest non-empty value.
+func Newest(facts ...*Fact) map[string]any {
+	var newest map[string]Value
+	if len(facts) == 1 {
+		newest = facts[0].Attributes
+	} else {
+		for _, f := range facts {
+			for k, v := range f.Attributes {
+				setValue(&newest, k, v)
+			}
+		}
+	}
+	out := make(map[string]any, len(newest))
+	for k, v := range newest {
+		nest, inner, nested := strings.Cut(k, "\x00")
+		if !nested || !isNest(nest) {
+			if _, taken := out[k]; !taken { // a nest wins over a scalar of its name
+				out[k] = v.V
+			}
+			continue
+		}
+		m, ok := out[nest].(map[string]any)
+		if !ok {
+			m = map[string]any{}
+			out[nest] = m
+		}
+		m[inner] = v.V
+	}
+	return out
+}

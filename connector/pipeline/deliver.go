@@ -1,0 +1,413 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"flexbrevo/connector/failure"
+	"flexbrevo/connector/record"
+	"flexbrevo/connector/store"
+)
+
+// DeliverOptions are the settings of delivery to one destination account.
+type DeliverOptions struct {
+	Account     string
+	Store       store.Deliverer
+	Destination Destination
+	// MaxAge is how old an event may be when it is sent; 0 means any age.
+	MaxAge map[string]time.Duration
+	// LookupAfter is how long after an attempt with unknown outcome the
+	// destination's answer counts as complete; 0 means 10 s.
+	LookupAfter time.Duration
+	// Workers is how many customers are served at once; 0 means 16.
+	Workers int
+	Retry   Retry
+	Clock   func() time.Time
+	Logger  *slog.Logger
+}
+
+// Deliver makes a destination hold what is owed to it. One process at a time
+// delivers to an account, under a lease.
+type Deliver struct {
+	o       DeliverOptions
+	wake    chan struct{}
+	circuit circuit
+	stats   stats
+	held    atomic.Int64 // customers claimed and not settled
+}
+
+// NewDeliver makes the delivery to one account.
+func NewDeliver(o DeliverOptions) *Deliver {
+	if o.LookupAfter == 0 {
+		o.LookupAfter = 10 * time.Second
+	}
+	if o.Workers == 0 {
+		o.Workers = 16
+	}
+	if o.Retry == (Retry{}) {
+		o.Retry = defaultRetry
+	}
+	return &Deliver{o: o, wake: make(chan struct{}, 1), circuit: circuit{clock: o.Clock, logger: o.Logger}}
+}
+
+// Wake says that something may be due. It never blocks.
+func (d *Deliver) Wake() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Circuit returns since when the account is paused and what the operator must
+// do; the zero time when it is not.
+func (d *Deliver) Circuit() (since time.Time, remedy string) { return d.circuit.state() }
+
+// InHand is how many customers have been claimed and are not settled.
+func (d *Deliver) InHand() int { return int(d.held.Load()) }
+
+// poll is how often the outbox is looked at when nothing wakes us.
+const poll = time.Second
+
+// Run delivers until ctx ends. Then nothing new is claimed, and calls under way
+// have until hard ends; what was claimed and not begun is given back.
+func (d *Deliver) Run(ctx, hard context.Context, lease store.Lease) error {
+	if n, err := d.o.Store.Recover(hard, lease, d.o.Account, d.o.Clock()); err != nil {
+		return err
+	} else if n > 0 {
+		d.o.Logger.Warn("deliveries were under way when the last process ended", "account", d.o.Account, "count", n)
+	}
+	d.held.Store(0)
+	s := newSession(d, ctx, hard, lease)
+	return s.run()
+}
+
+// session is one holder's time with the lease.
+type session struct {
+	*Deliver
+	ctx, hard context.Context
+	lease     store.Lease
+
+	runs    chan []store.Delivery
+	settled chan []store.Settlement
+
+	mu     sync.Mutex
+	failed error
+	cancel context.CancelCauseFunc
+}
+
+func newSession(d *Deliver, ctx, hard context.Context, lease store.Lease) *session {
+	s := &session{Deliver: d, hard: hard, lease: lease}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	s.runs = make(chan []store.Delivery, 4*d.o.Workers)
+	s.settled = make(chan []store.Settlement, 4*d.o.Workers)
+	return s
+}
+
+func (s *session) run() error {
+	defer s.cancel(nil)
+	var workers, settler, lookups sync.WaitGroup
+	for range s.o.Workers {
+		workers.Go(func() {
+			for run := range s.runs {
+				s.settled <- s.customer(run)
+			}
+		})
+	}
+	settler.Go(s.settle)
+	lookups.Go(s.lookup)
+	s.claim()
+	close(s.runs)
+	lookups.Wait()
+	workers.Wait()
+	close(s.settled)
+	settler.Wait()
+	return s.failed
+}
+
+// fail ends the session with its first error: a lost lease, a store that fails.
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = err
+	}
+	s.cancel(err)
+}
+
+// claim hands due deliveries to the workers until ctx ends.
+func (s *session) claim() {
+	for s.ctx.Err() == nil {
+		room := 4*s.o.Workers - s.InHand()
+		n := 0
+		if room > s.o.Workers && s.circuit.admits() {
+			var err error
+			if n, err = s.take(s.circuit.limit(room)); err != nil {
+				s.fail(err)
+				return
+			}
+		}
+		if n == 0 {
+			s.sleep()
+		}
+	}
+}
+
+// take claims up to limit customers and queues their runs.
+func (s *session) take(limit int) (int, error) {
+	s.hold(1) // while the claim is on its way something is in hand
+	defer s.hold(-1)
+	claimed, err := s.o.Store.Claim(s.ctx, s.lease, s.o.Account, s.o.Clock(), limit, 32)
+	if err != nil {
+		if s.ctx.Err() != nil {
+			return 0, nil
+		}
+		return 0, err
+	}
+	runs := byCustomer(claimed)
+	s.hold(len(runs))
+	for _, run := range runs {
+		s.runs <- run
+	}
+	return len(runs), nil
+}
+
+func (s *session) sleep() {
+	t := time.NewTimer(poll)
+	defer t.Stop()
+	select {
+	case <-s.ctx.Done():
+	case <-s.wake:
+	case <-t.C:
+	}
+}
+
+func (s *session) hold(n int) { s.held.Add(int64(n)) }
+
+// byCustomer splits claimed deliveries into runs, one a customer, in order.
+func byCustomer(claimed []store.Delivery) [][]store.Delivery {
+	type key struct {
+		connector string
+		customer  int64
+	}
+	index := map[key]int{}
+	var runs [][]store.Delivery
+	for _, c := range claimed {
+		k := key{c.Connector, c.CustomerID}
+		i, ok := index[k]
+		if !ok {
+			i = len(runs)
+			index[k] = i
+			runs = append(runs, nil)
+		}
+		runs[i] = append(runs[i], c)
+	}
+	return runs
+}
+
+// settle writes outcomes in groups: whatever came while the last group was
+// written.
+func (s *session) settle() {
+	for group := range s.settled {
+		customers := 1
+		for more := true; more && len(group) < maxGroup; {
+			select {
+			case next, ok := <-s.settled:
+				if more = ok; ok {
+					group = append(group, next...)
+					customers++
+				}
+			default:
+				more = false
+			}
+		}
+		s.write(group)
+		s.hold(-customers)
+		s.Wake()
+	}
+}
+
+// write settles a group. While the store cannot be reached it tries again: the
+// calls were made, and forgetting their outcome would make them again.
+func (s *session) write(group []store.Settlement) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := s.o.Store.Settle(s.hard, s.lease, s.o.Clock(), group)
+		if err == nil {
+			s.stats.add(group)
+			return
+		}
+		if !errors.Is(err, store.ErrUnavailable) || s.hard.Err() != nil {
+			s.fail(err)
+			return
+		}
+		s.o.Logger.Warn("outcomes cannot be stored yet", "account", s.o.Account, "count", len(group), "err", err)
+		select {
+		case <-s.hard.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// customer delivers one customer's run in order. What cannot go now holds up
+// what comes after it, and nobody else.
+func (s *session) customer(run []store.Delivery) []store.Settlement {
+	out := make([]store.Settlement, 0, len(run))
+	held := run[0].Held
+	for i, d := range run {
+		if s.ctx.Err() != nil || !s.circuit.admits() {
+			return append(out, released(run[i:], s.o.Clock())...)
+		}
+		d.Held = held
+		settlement := s.one(d)
+		out = append(out, settlement)
+		if settlement.Held != nil {
+			held = *settlement.Held
+		}
+		if settlement.State == store.Pending || settlement.State == store.Unknown ||
+			(settlement.State == store.Dead && d.Kind == store.ContactDelivery) {
+			return append(out, released(run[i+1:], s.o.Clock())...)
+		}
+	}
+	return out
+}
+
+// released gives deliveries back untouched.
+func released(run []store.Delivery, now time.Time) []store.Settlement {
+	out := make([]store.Settlement, len(run))
+	for i, d := range run {
+		out[i] = store.Settlement{
+			Delivery: d, State: store.Pending, NextAttemptAt: now, Uncounted: true,
+			Reason: d.Reason, Status: d.Status,
+		}
+	}
+	return out
+}
+
+// one makes one attempt at one delivery.
+func (s *session) one(d store.Delivery) store.Settlement {
+	if reason := s.skip(d); reason != "" {
+		return store.Settlement{Delivery: d, State: store.Skipped, Reason: reason}
+	}
+	change := record.Change{Key: d.Key, Contact: d.Contact, Event: d.Event, Held: d.Held}
+	outcome := s.attempt(d, change)
+	s.circuit.note(s.o.Account, outcome)
+	settlement := s.judge(d, outcome)
+	settlement.Status, settlement.Omissions = outcome.Status, outcome.Omissions
+	if d.Kind == store.ContactDelivery {
+		settlement.Held = &outcome.Held
+	}
+	s.log(d, settlement, outcome)
+	return settlement
+}
+
+// Reasons of skipped events.
+const (
+	reasonTooOld    = "too old"
+	reasonNoContact = "not in Brevo"
+	reasonDeleted   = "deleted in Brevo"
+)
+
+// skip says why an event is rightly not sent; empty when it should be.
+func (s *session) skip(d store.Delivery) string {
+	if d.Kind != store.EventDelivery {
+		return ""
+	}
+	age := s.o.MaxAge[d.Connector]
+	switch {
+	case d.Held.Deleted:
+		return reasonDeleted
+	case d.Held.ID == 0:
+		return reasonNoContact
+	case age > 0 && !d.AnyAge && s.o.Clock().Sub(d.Event.At) > age:
+		return reasonTooOld
+	}
+	return ""
+}
+
+// attempt asks the destination, and again where it found a contact that exists
+// already and may be this customer's.
+func (s *session) attempt(d store.Delivery, change record.Change) record.Outcome {
+	calls := 0
+	for range 4 {
+		outcome := s.o.Destination.Deliver(s.hard, change)
+		calls += outcome.Calls
+		outcome.Calls = calls
+		if !outcome.Adopt {
+			return outcome
+		}
+		owner, err := s.o.Store.LoadContactOwner(s.hard, d.Connector, outcome.Held.ID)
+		switch {
+		case errors.Is(err, store.ErrNotFound) || (err == nil && owner == d.CustomerID):
+			change.Held = outcome.Held
+		case err != nil:
+			return record.Outcome{Reason: failure.Interrupted, Held: change.Held, Err: err}
+		default:
+			change.NotOurs = append(change.NotOurs, outcome.Held.ID)
+		}
+	}
+	return record.Outcome{Reason: failure.Invalid, Held: change.Held, Calls: calls, Err: errors.New("identifiers lead to contacts in circles")}
+}
+
+// judge turns an outcome into the delivery's next state: the one place that
+// moves a delivery after an attempt.
+func (s *session) judge(d store.Delivery, o record.Outcome) store.Settlement {
+	now := s.o.Clock()
+	st := store.Settlement{Delivery: d, Reason: string(o.Reason)}
+	retry := func(counted bool) store.Settlement {
+		if counted && d.Attempts+1 >= s.o.Retry.Attempts {
+			st.State = store.Dead
+			return st
+		}
+		st.State, st.Uncounted = store.Pending, !counted
+		st.NextAttemptAt = now.Add(s.o.Retry.wait(d.Attempts+1, o.RetryAfter))
+		return st
+	}
+	switch o.Reason {
+	case failure.None:
+		st.State = store.Delivered
+		if o.Skipped != "" {
+			st.State, st.Reason = store.Skipped, o.Skipped
+		}
+		return st
+	case failure.Unknown:
+		if d.Kind == store.EventDelivery && d.Attempts+1 < s.o.Retry.Attempts {
+			st.State = store.Unknown
+			return st
+		}
+		return retry(true) // a contact is state; saying it again does no harm
+	case failure.Transient:
+		return retry(true)
+	case failure.RateLimited:
+		return retry(false)
+	case failure.Unauthorized, failure.Forbidden:
+		st = retry(false)
+		st.NextAttemptAt = now
+		return st
+	case failure.Interrupted:
+		st = retry(false)
+		st.NextAttemptAt = now
+		return st
+	default: // invalid, gone
+		st.State = store.Dead
+		return st
+	}
+}
+
+// log writes one line for each failure that is settled.
+func (s *session) log(d store.Delivery, st store.Settlement, o record.Outcome) {
+	attrs := []any{"account", s.o.Account, "connector", d.Connector, "delivery_id", d.ID, "kind", d.Kind,
+		"attempt", d.Attempts + 1, "reason", st.Reason, "status", o.Status, "err", o.Err}
+	switch {
+	case st.State == store.Dead:
+		s.o.Logger.Error("delivery given up", attrs...)
+	case st.State == store.Unknown:
+		s.o.Logger.Warn("outcome of delivery unknown", attrs...)
+	case st.State == store.Pending && !st.Uncounted:
+		s.o.Logger.Warn("delivery will be tried again", attrs...)
+	default:
+		s.o.Logger.Debug("delivery settled", "account", s.o.Account, "delivery_id", d.ID, "state", st.State, "reason", st.Reason)
+	}
+}

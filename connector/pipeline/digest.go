@@ -1,0 +1,265 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sort"
+	"time"
+
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/profile"
+	"flexbrevo/connector/record"
+	"flexbrevo/connector/store"
+	"flexbrevo/mapping"
+)
+
+// DigestOptions are the settings of one connector's digest.
+type DigestOptions struct {
+	Connector string
+	// Account names the destination account that deliveries go to.
+	Account string
+	Store   store.Digester
+	Source  interface {
+		Decode(record.Record) (Decoded, error)
+	}
+	Rules   *mapping.Rules
+	Profile profile.Options
+	// SupportList and SurveyList are the lists that contacts and survey
+	// respondents join; empty for none.
+	SupportList, SurveyList string
+	// Create lets contacts be created; without it only existing ones are written.
+	Create bool
+	// ByIdentity makes a contact of a customer without address, by ext_id.
+	ByIdentity bool
+	// Wants says which source event types may be sent at all (the sync switches);
+	// nil means all that rules name.
+	Wants func(eventType string) bool
+	// Batch is how many records are digested at once; 0 means 500.
+	Batch  int
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+// Digest turns a connector's records into facts, customers and owed changes.
+type Digest struct {
+	o    DigestOptions
+	last int64 // the newest customer id given out
+}
+
+// NewDigest makes the digest of one connector.
+func NewDigest(o DigestOptions) *Digest {
+	if o.Batch == 0 {
+		o.Batch = 500
+	}
+	return &Digest{o: o}
+}
+
+// Digested says what one pass did.
+type Digested struct {
+	Records int
+	// Changes is how many deliveries were put in the outbox or changed there.
+	Changes int
+	// Hints are things in the source worth reading at once.
+	Hints []Hint
+}
+
+// Once digests the next batch of waiting records under the lease. It returns
+// zero Records when none waits.
+func (d *Digest) Once(ctx context.Context, lease store.Lease) (Digested, error) {
+	records, err := d.o.Store.LoadUndigested(ctx, d.o.Connector, d.o.Batch)
+	if err != nil || len(records) == 0 {
+		return Digested{}, err
+	}
+	b := d.read(records)
+	if err := d.load(ctx, b); err != nil {
+		return Digested{}, fmt.Errorf("load neighbours: %w", err)
+	}
+	out := d.work(b)
+	if err := d.o.Store.SaveDigest(ctx, lease, out); err != nil {
+		return Digested{}, fmt.Errorf("save digest: %w", err)
+	}
+	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.hints}, nil
+}
+
+// batch is one digest on its way.
+type batch struct {
+	at      time.Time
+	results []store.RecordResult
+	hints   []Hint
+	// deltas are what the records tell, merged by fact, with the most urgent lane.
+	deltas map[fact.Key]*fact.Fact
+	lanes  map[fact.Key]record.Lane
+	// known is what the store already has around them.
+	known *store.Neighbours
+	facts map[fact.Key]*state
+}
+
+// state is a fact with where it stands.
+type state struct {
+	store.StoredFact
+	changed bool
+	links   profile.Links
+}
+
+// read decodes records. One that cannot be read fails alone and is kept.
+func (d *Digest) read(records []record.Record) *batch {
+	b := &batch{at: d.o.Clock(), deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
+	for _, r := range records {
+		decoded, err := d.decode(r)
+		result := store.RecordResult{ID: r.ID, State: store.Digested}
+		switch {
+		case err != nil:
+			result.State, result.Reason = store.Failed, err.Error()
+			d.o.Logger.Error("record cannot be decoded", "connector", d.o.Connector, "key", r.Key, "type", r.Type, "err", err)
+		case decoded.Ignored != "":
+			result.State, result.Reason = store.Ignored, decoded.Ignored
+		}
+		b.results = append(b.results, result)
+		b.hints = append(b.hints, decoded.Hints...)
+		for _, f := range decoded.Facts {
+			b.add(f, r.Lane)
+		}
+	}
+	return b
+}
+
+// decode reads one record; a panic of the decoder is that record's failure and
+// nobody else's (promise 6).
+func (d *Digest) decode(r record.Record) (decoded Decoded, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			decoded, err = Decoded{}, fmt.Errorf("decoder panicked: %T", p)
+		}
+	}()
+	decoded, err = d.o.Source.Decode(r)
+	if err != nil {
+		return Decoded{}, err
+	}
+	for _, raw := range decoded.Raw {
+		if d.wantsRaw(raw.Type) {
+			decoded.Facts = append(decoded.Facts, rawFact(raw, r.At))
+		}
+	}
+	for _, f := range decoded.Facts {
+		profile.Note(f, &d.o.Profile)
+	}
+	return decoded, nil
+}
+
+func (d *Digest) wantsRaw(eventType string) bool {
+	return d.o.Rules.Events[eventType] != nil && !profile.Raised(eventType)
+}
+
+func rawFact(raw RawEvent, at time.Time) *fact.Fact {
+	f := &fact.Fact{Kind: raw.Fact.Kind, SID: raw.Fact.SID}
+	profile.NoteRaw(f, raw.Type, raw.Key, at)
+	return f
+}
+
+func (b *batch) add(f *fact.Fact, lane record.Lane) {
+	key := f.Key()
+	if known, ok := b.deltas[key]; ok {
+		known.Merge(f)
+		b.lanes[key] = min(b.lanes[key], lane)
+		return
+	}
+	b.deltas[key] = f
+	b.lanes[key] = lane
+}
+
+// load reads from the store everything that the deltas touch. Facts that are
+// merged may lead further (an expression may read an identifier from two
+// records), so it goes on until nothing new is touched.
+func (d *Digest) load(ctx context.Context, b *batch) error {
+	tokens := map[store.Token]bool{}
+	keys := map[fact.Key]bool{}
+	for key, f := range b.deltas {
+		keys[key] = true
+		touch(tokens, keys, profile.LinksOf(f, &d.o.Profile))
+	}
+	for {
+		known, err := d.o.Store.LoadNeighbours(ctx, d.o.Connector, sortedTokens(tokens), sortedKeys(keys))
+		if err != nil {
+			return err
+		}
+		b.merge(known, &d.o.Profile)
+		before := len(tokens) + len(keys)
+		for key := range b.deltas {
+			touch(tokens, keys, b.facts[key].links)
+		}
+		if len(tokens)+len(keys) == before {
+			return nil
+		}
+	}
+}
+
+// touch collects what a fact's links may lead to: tokens, and by SID the facts
+// that are referred to.
+func touch(tokens map[store.Token]bool, keys map[fact.Key]bool, l profile.Links) {
+	for _, list := range [...][]profile.Token{l.Now, l.Seen} {
+		for _, t := range list {
+			tokens[store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}] = true
+			if t.Kind == profile.RefToken {
+				switch t.Value[:2] {
+				case "WT":
+					keys[fact.Key{Kind: fact.Task, SID: t.Value}] = true
+				case "CH":
+					keys[fact.Key{Kind: fact.Conversation, SID: t.Value}] = true
+				}
+			}
+		}
+	}
+}
+
+// merge joins the deltas to what is known.
+func (b *batch) merge(known *store.Neighbours, o *profile.Options) {
+	b.known = known
+	b.facts = make(map[fact.Key]*state, len(known.Facts)+len(b.deltas))
+	for _, f := range known.Facts {
+		b.facts[f.Fact.Key()] = &state{StoredFact: f}
+	}
+	for key, delta := range b.deltas {
+		s, ok := b.facts[key]
+		if !ok {
+			s = &state{StoredFact: store.StoredFact{Fact: &fact.Fact{Kind: key.Kind, SID: key.SID}}, changed: true}
+			b.facts[key] = s
+		}
+		s.changed = s.Fact.Merge(delta) || s.changed
+		if key.Kind == fact.Conversation {
+			closed := s.Fact.Time(fact.Closed)
+			s.Open, s.ReadAt = closed.IsZero(), b.at
+		}
+	}
+	for _, s := range b.facts {
+		s.links = profile.LinksOf(s.Fact, o)
+	}
+}
+
+func sortedTokens(set map[store.Token]bool) []store.Token {
+	out := make([]store.Token, 0, len(set))
+	for t := range set {
+		out = append(out, t)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Kind != out[j].Kind {
+			return out[i].Kind < out[j].Kind
+		}
+		return out[i].Value < out[j].Value
+	})
+	return out
+}
+
+func sortedKeys(set map[fact.Key]bool) []fact.Key {
+	out := make([]fact.Key, 0, len(set))
+	for k := range set {
+		out = append(out, k)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Kind != out[j].Kind {
+			return out[i].Kind < out[j].Kind
+		}
+		return out[i].SID < out[j].SID
+	})
+	return out
+}

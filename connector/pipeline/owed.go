@@ -1,0 +1,156 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"flexbrevo/connector/profile"
+	"flexbrevo/connector/record"
+	"flexbrevo/mapping"
+)
+
+// reasonBothWritten is noted when two contacts turned out to be one person after
+// both had been written: the profile goes to the older, the other is left alone.
+const reasonBothWritten = "linked after both contacts were written"
+
+// env is what expressions see of a customer.
+func env(p *profile.Profile) *mapping.Env {
+	return &mapping.Env{
+		Identity: p.Identity, FriendlyName: p.FriendlyName, Email: p.Email, Phone: p.Phone,
+		Attributes: p.Attributes, Metrics: p.Metrics,
+	}
+}
+
+func envOf(e *mapping.Env, m *profile.Moment) *mapping.Env {
+	out := *e
+	out.Task, out.Conversation, out.Survey = m.Task, m.Conversation, m.Survey
+	out.Worker, out.Queue, out.Event = m.Worker, m.Queue, m.Event
+	return &out
+}
+
+// contact applies the field rules to a profile: what the destination should hold
+// of this customer now. It returns nil for a customer that makes no contact,
+// because nothing in scope happened or because no address is known.
+func (d *Digest) contact(p *profile.Profile) (*record.Contact, []record.Omission) {
+	if p.Contacts == 0 && !p.Surveyed {
+		return nil, nil
+	}
+	c := &record.Contact{Email: p.Email, Phone: p.Phone, Create: d.o.Create}
+	omissions := p.Omissions
+	e := env(p)
+	for _, f := range d.o.Rules.Fields {
+		v, err := f.Apply(e)
+		if err != nil {
+			omissions = append(omissions, record.Omission{What: f.To, Reason: "rule gave an error", Rule: f.At.String()})
+			continue
+		}
+		omissions = append(omissions, d.put(c, p, v)...)
+	}
+	if c.Email == "" && c.Phone == "" {
+		if !d.o.ByIdentity || p.Identity == "" {
+			return nil, omissions
+		}
+		if !c.Has("ext_id") {
+			c.Attributes = append(c.Attributes, record.Attribute{Name: "ext_id", Value: p.Identity, Type: "text", Source: "identity"})
+		}
+	}
+	if p.Supported && d.o.SupportList != "" {
+		c.Lists = append(c.Lists, d.o.SupportList)
+	}
+	if p.Surveyed && d.o.SurveyList != "" {
+		c.Lists = append(c.Lists, d.o.SurveyList)
+	}
+	return c, omissions
+}
+
+// put adds one rule's value to a contact. An identifier is normalised; where the
+// rule has none that is one, the resolved identifier takes its place.
+func (d *Digest) put(c *record.Contact, p *profile.Profile, v mapping.Value) []record.Omission {
+	a := record.Attribute{
+		Name: v.To, Value: v.Data, Type: v.Type, Clear: v.Clear && v.Empty,
+		Rule: v.Rule.String(), Source: v.Source, Overwrite: overwrite(v),
+	}
+	var omissions []record.Omission
+	switch v.To {
+	case "email":
+		a.Value, omissions = d.identifier(v, p.Email, profile.Email)
+		if s, ok := a.Value.(string); ok {
+			c.Email = s
+		}
+		return omissions
+	case "SMS", "WHATSAPP", "LANDLINE_NUMBER":
+		a.Clear = false
+		a.Value, omissions = d.identifier(v, p.Phone, func(s string) (string, bool) {
+			return profile.Phone(s, d.o.Profile.Region)
+		})
+		if s, ok := a.Value.(string); ok && p.SharedPhones[s] {
+			return omissions // noted with the profile
+		}
+	}
+	if a.Value == nil && !a.Clear {
+		return omissions
+	}
+	c.Attributes = append(c.Attributes, a)
+	return omissions
+}
+
+// identifier returns the rule's value if it is one of its kind, else the
+// resolved one, else nil.
+func (d *Digest) identifier(v mapping.Value, resolved string, normal func(string) (string, bool)) (any, []record.Omission) {
+	var omissions []record.Omission
+	if !v.Empty {
+		s := fmt.Sprint(v.Data)
+		if n, ok := normal(s); ok {
+			return n, nil
+		}
+		omissions = []record.Omission{{What: v.To, Value: record.Mask(s), Reason: "not usable as this identifier", Rule: v.Rule.String()}}
+	}
+	if resolved == "" || v.Why == mapping.WhyCondition {
+		return nil, omissions
+	}
+	return resolved, omissions
+}
+
+func overwrite(v mapping.Value) record.Overwrite {
+	identifier := false
+	switch v.To {
+	case "email", "SMS", "WHATSAPP", "LANDLINE_NUMBER", "ext_id":
+		identifier = true
+	}
+	switch {
+	case v.Overwrite == mapping.OverwriteAlways && identifier:
+		return record.Always
+	case v.Overwrite == mapping.OverwriteEmpty && !identifier:
+		return record.Never
+	}
+	return record.Default
+}
+
+// event applies the rule of a moment; it returns nil when none wants it.
+func (d *Digest) event(e *mapping.Env, m *profile.Moment) (*record.Event, error) {
+	rule := d.o.Rules.Events[m.Type]
+	if rule == nil || (d.o.Wants != nil && !d.o.Wants(m.Type)) {
+		return nil, nil
+	}
+	outcome, err := rule.Apply(envOf(e, m))
+	if !outcome.When {
+		return nil, err
+	}
+	properties := outcome.Properties
+	if !rule.OwnProperties() {
+		properties = m.Usual
+	}
+	return &record.Event{Name: outcome.Name, ID: m.Key, At: m.At, Properties: properties, Rule: rule.At.String()}, err
+}
+
+// fingerprint tells whether a contact is the one last put in the outbox.
+func fingerprint(c *record.Contact) string {
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic("pipeline: contact is not JSON: " + err.Error()) // mapping gives JSON values only
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
+}

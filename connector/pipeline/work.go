@@ -1,0 +1,234 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/profile"
+	"flexbrevo/connector/record"
+	"flexbrevo/connector/store"
+)
+
+// work computes, without touching the store, everything that follows from a
+// batch: facts, customers, tokens, contacts and events.
+func (d *Digest) work(b *batch) *store.Digest {
+	w := &worker{d: d, b: b, out: &store.Digest{
+		Connector: d.o.Connector, Account: d.o.Account, At: b.at, Records: b.results,
+	}}
+	w.looseFacts()
+	people := d.people(b)
+	owned := map[store.Token]store.StoredToken{}
+	for _, p := range people {
+		w.person(p, owned)
+	}
+	w.tokens(owned)
+	w.withdraw()
+	return w.out
+}
+
+type worker struct {
+	d   *Digest
+	b   *batch
+	out *store.Digest
+	// wanted are open deliveries that are still owed.
+	wanted map[int64]bool
+}
+
+// looseFacts writes facts that belong to no customer.
+func (w *worker) looseFacts() {
+	for _, k := range sortedKeys(keysOf(w.b.deltas)) {
+		if s := w.b.facts[k]; s.changed && (k.Kind == fact.Worker || k.Kind == fact.Queue) {
+			w.out.Facts = append(w.out.Facts, s.StoredFact)
+		}
+	}
+}
+
+func keysOf(m map[fact.Key]*fact.Fact) map[fact.Key]bool {
+	out := make(map[fact.Key]bool, len(m))
+	for k := range m {
+		out[k] = true
+	}
+	return out
+}
+
+func (w *worker) person(p *person, owned map[store.Token]store.StoredToken) {
+	for _, s := range p.states {
+		if s.changed || s.CustomerID != p.row.ID {
+			s.CustomerID = p.row.ID
+			w.out.Facts = append(w.out.Facts, s.StoredFact)
+		}
+	}
+	w.own(p, owned)
+	w.omit(p.row.ID, absorb(p, w.out)...)
+	profiled := profile.Build(p.facts(), p.shared, &w.d.o.Profile)
+	contact, omissions := w.d.contact(profiled)
+	w.omit(p.row.ID, omissions...)
+	if contact != nil {
+		if print := fingerprint(contact); print != p.row.Desired {
+			p.row.Desired = print
+			w.out.Contacts = append(w.out.Contacts, store.ContactChange{CustomerID: p.row.ID, Lane: p.lane, Contact: *contact})
+		}
+		w.events(p, profiled)
+	}
+	p.row.Conversations = profiled.Contacts
+	w.out.Customers = append(w.out.Customers, p.row)
+}
+
+// own collects the tokens that lead to a person.
+func (w *worker) own(p *person, owned map[store.Token]store.StoredToken) {
+	for _, t := range p.component.Tokens {
+		token := store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}
+		owned[token] = store.StoredToken{
+			Token: token, CustomerID: p.row.ID,
+			Shared: t.Kind == profile.PhoneToken && p.shared[t.Value],
+		}
+	}
+	for _, s := range p.states { // shared phones are remembered though they lead nowhere
+		for _, list := range [...][]profile.Token{s.links.Now, s.links.Seen} {
+			for _, t := range list {
+				token := store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}
+				if _, ok := owned[token]; !ok && t.Kind == profile.PhoneToken && p.shared[t.Value] {
+					owned[token] = store.StoredToken{Token: token, Shared: true}
+				}
+			}
+		}
+	}
+}
+
+// absorb marks the customers whose facts a person took over.
+func absorb(p *person, out *store.Digest) []record.Omission {
+	var omissions []record.Omission
+	for _, c := range p.absorbed {
+		if c.Held.ID != 0 && p.row.Held.ID != 0 && c.Held.ID != p.row.Held.ID && c.MergedInto == 0 {
+			omissions = append(omissions, record.Omission{What: "contact", Reason: reasonBothWritten})
+		}
+		c.MergedInto = p.row.ID
+		out.Customers = append(out.Customers, c)
+	}
+	return omissions
+}
+
+func (w *worker) omit(customer int64, omissions ...record.Omission) {
+	for _, o := range omissions {
+		w.out.Omissions = append(w.out.Omissions, store.CustomerOmission{CustomerID: customer, Omission: o})
+	}
+}
+
+// events puts in the outbox what happened to the person and was not told yet.
+func (w *worker) events(p *person, profiled *profile.Profile) {
+	e := env(profiled)
+	for _, m := range profiled.Moments(&w.d.o.Profile) {
+		if w.told(&m) {
+			continue
+		}
+		event, err := w.d.event(e, &m)
+		if err != nil {
+			w.omit(p.row.ID, record.Omission{What: m.Type, Reason: "rule gave an error", Rule: w.d.o.Rules.Events[m.Type].At.String()})
+		}
+		if event == nil {
+			continue
+		}
+		w.event(p, &m, event)
+	}
+}
+
+// told says whether the event was delivered, or rightly skipped, before: a mark
+// on its fact, or on another member of what it is about, outlives the delivery.
+func (w *worker) told(m *profile.Moment) bool {
+	for _, key := range append(m.Members, m.Fact) {
+		if s, ok := w.b.facts[key]; ok {
+			if _, marked := s.Marks[m.Mark]; marked {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (w *worker) event(p *person, m *profile.Moment, event *record.Event) {
+	change := store.EventChange{
+		Key: m.Key, CustomerID: p.row.ID, Fact: m.Fact, Type: m.Mark, Lane: p.lane,
+		NotBefore: m.NotBefore, Event: *event,
+	}
+	if open := w.open(m); open != nil {
+		w.want(open.ID)
+		if open.State != store.Pending || same(open, &change) {
+			return
+		}
+		if open.Key != change.Key {
+			change.Replaces = open.ID
+		}
+		change.Lane = min(change.Lane, open.Lane)
+	}
+	w.out.Events = append(w.out.Events, change)
+}
+
+// open finds the unsettled delivery of a moment, under its own key or, for a
+// contact with the centre that is now named otherwise, under another member's.
+func (w *worker) open(m *profile.Moment) *store.Delivery {
+	for i := range w.b.known.Events {
+		e := &w.b.known.Events[i]
+		if e.Key == m.Key {
+			return e
+		}
+	}
+	for i := range w.b.known.Events {
+		e := &w.b.known.Events[i]
+		if e.Type != m.Mark {
+			continue
+		}
+		for _, member := range m.Members {
+			if e.Fact == member {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+func (w *worker) want(id int64) {
+	if w.wanted == nil {
+		w.wanted = map[int64]bool{}
+	}
+	w.wanted[id] = true
+}
+
+func same(open *store.Delivery, change *store.EventChange) bool {
+	if open.Key != change.Key || open.CustomerID != change.CustomerID || open.Event == nil {
+		return false
+	}
+	a, errA := json.Marshal(open.Event)
+	b, errB := json.Marshal(&change.Event)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
+}
+
+// withdraw takes back events that wait and are owed no more, because a later
+// record showed them in another light.
+func (w *worker) withdraw() {
+	for _, e := range w.b.known.Events {
+		if e.State == store.Pending && !w.wanted[e.ID] {
+			w.out.Withdrawn = append(w.out.Withdrawn, e.ID)
+		}
+	}
+}
+
+// tokens writes what leads to whom now, and takes away what leads nowhere.
+func (w *worker) tokens(owned map[store.Token]store.StoredToken) {
+	known := map[store.Token]store.StoredToken{}
+	for _, t := range w.b.known.Tokens {
+		known[t.Token] = t
+		if _, ok := owned[t.Token]; !ok && !t.Shared {
+			w.out.Forgotten = append(w.out.Forgotten, t)
+		}
+	}
+	set := map[store.Token]bool{}
+	for t := range owned {
+		set[t] = true
+	}
+	for _, t := range sortedTokens(set) {
+		if known[t] != owned[t] {
+			w.out.Tokens = append(w.out.Tokens, owned[t])
+		}
+	}
+}

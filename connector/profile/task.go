@@ -1,0 +1,229 @@
+package profile
+
+import (
+	"sort"
+	"strings"
+	"time"
+
+	"flexbrevo/connector/fact"
+)
+
+// Task is one task as rules and metrics see it. Durations are whole seconds,
+// computed after milliseconds were dropped, to match Flex Insights
+// (facts/twilio.md 1.8).
+type Task struct {
+	Fact       *fact.Fact
+	SID        string
+	Attributes map[string]any
+	Channel    string // normalised
+	Direction  string // "inbound", "outbound" or ""
+	Survey     bool   // it carries a survey, and is no contact
+	InScope    bool
+
+	CreatedAt, AcceptedAt, WrapupAt, EndedAt time.Time
+	Completed, Canceled                      bool
+	Abandoned                                bool
+	// Transfer says that its group has an earlier task.
+	Transfer bool
+
+	Queue, Worker, Outcome, ConversationSID string
+
+	// Wait is known when Waited: until the first acceptance, or until the cancel of
+	// one that nobody accepted. Handle = Talk + Wrap is known when Handled.
+	Wait, Ring, Talk, Wrap, Handle int
+	Waited, Handled                bool
+
+	reservations []reservation
+	group        *Group
+}
+
+type reservation struct {
+	sid                                           string
+	worker                                        string
+	created, accepted, wrapup, completed, refused time.Time
+}
+
+func newTask(f *fact.Fact, o *Options) *Task {
+	t := &Task{Fact: f, SID: f.SID, Attributes: fact.Newest(f)}
+	t.Channel = channelOf(f, t.Attributes)
+	t.Direction = directionOf(t.Attributes)
+	t.Survey = isSurvey(t.Attributes)
+	t.InScope = o.inScope(t.Channel)
+	t.Queue = first(f.Text(fact.QueueName), f.Text(fact.QueueSID))
+	t.Outcome = str(t.Attributes, "conversations", "outcome")
+	t.ConversationSID = str(t.Attributes, "conversationSid")
+	t.CreatedAt = f.Time(fact.Created)
+	t.reserve()
+	t.life()
+	t.Abandoned = t.Canceled && t.AcceptedAt.IsZero() && !t.Survey && abandoned(t, o)
+	t.durations()
+	return t
+}
+
+// isSurvey follows facts/twilio.md 4.6.
+func isSurvey(attributes map[string]any) bool {
+	return strings.EqualFold(str(attributes, "conversations", "kind"), "survey") ||
+		strings.EqualFold(str(attributes, "conversations", "virtual"), "yes")
+}
+
+func abandoned(t *Task, o *Options) bool {
+	if o.Abandoned != nil {
+		return o.Abandoned(t)
+	}
+	return t.Fact.Text(fact.CanceledReason) == "hangup" ||
+		strings.EqualFold(str(t.Attributes, "conversations", "abandoned"), "yes")
+}
+
+func (t *Task) reserve() {
+	for name, p := range t.Fact.Parts {
+		sid, ok := strings.CutPrefix(name, fact.Reservation)
+		if !ok {
+			continue
+		}
+		t.reservations = append(t.reservations, reservation{
+			sid:       sid,
+			worker:    first(p.Text(fact.WorkerName), p.Text(fact.WorkerSID)),
+			created:   p.Time(fact.Created),
+			accepted:  p.Time(fact.Accepted),
+			wrapup:    p.Time(fact.Wrapup),
+			completed: p.Time(fact.Completed),
+			refused:   earliest(p.Time(fact.Rejected), p.Time(fact.TimedOut), p.Time(fact.Canceled), p.Time(fact.Rescinded)),
+		})
+	}
+	sort.Slice(t.reservations, func(i, j int) bool {
+		a, b := t.reservations[i], t.reservations[j]
+		if x, y := latest(a.accepted, a.created), latest(b.accepted, b.created); !x.Equal(y) {
+			return x.Before(y)
+		}
+		return a.sid < b.sid
+	})
+}
+
+// life finds the task's moments. A task that was completed stays so, whatever
+// else is told of it.
+func (t *Task) life() {
+	f := t.Fact
+	t.AcceptedAt = f.Time(fact.Assigned)
+	t.WrapupAt = f.Time(fact.Wrapup)
+	for _, r := range t.reservations {
+		t.AcceptedAt = earliest(t.AcceptedAt, r.accepted)
+		if !r.accepted.IsZero() && r.worker != "" {
+			t.Worker = r.worker // the last one who accepted, they are in order
+		}
+	}
+	switch completed, canceled := f.Time(fact.Completed), f.Time(fact.Canceled); {
+	case !completed.IsZero():
+		t.Completed, t.EndedAt = true, completed
+	case !canceled.IsZero():
+		t.Canceled, t.EndedAt = true, canceled
+	default:
+		t.EndedAt = f.Time(fact.Deleted)
+	}
+}
+
+func (t *Task) durations() {
+	from := first2(t.Fact.Time(fact.Queued), t.CreatedAt)
+	until := t.AcceptedAt
+	if until.IsZero() && t.Canceled {
+		until = t.EndedAt
+	}
+	if !from.IsZero() && !until.IsZero() {
+		t.Wait, t.Waited = seconds(from, until), true
+	}
+	for _, r := range t.reservations {
+		if !r.created.IsZero() {
+			if end := first2(r.accepted, r.refused); !end.IsZero() {
+				t.Ring += seconds(r.created, end)
+			}
+		}
+		if r.accepted.IsZero() || (r.wrapup.IsZero() && r.completed.IsZero()) {
+			continue
+		}
+		t.Handled = true
+		t.Talk += seconds(r.accepted, first2(r.wrapup, r.completed))
+		if !r.wrapup.IsZero() && !r.completed.IsZero() {
+			t.Wrap += seconds(r.wrapup, r.completed)
+		}
+	}
+	t.Handle = t.Talk + t.Wrap
+}
+
+// startedAt is when the task began, as far as is known.
+func (t *Task) startedAt() time.Time {
+	if !t.CreatedAt.IsZero() {
+		return t.CreatedAt
+	}
+	return firstTime(t.Fact)
+}
+
+// firstTime is the earliest moment known of a fact or its parts.
+func firstTime(f *fact.Fact) time.Time {
+	var at time.Time
+	for name := range f.Times {
+		at = earliest(at, f.Time(name))
+	}
+	for _, p := range f.Parts {
+		for name := range p.Times {
+			at = earliest(at, p.Time(name))
+		}
+	}
+	return at
+}
+
+func seconds(from, until time.Time) int { return int(max(0, until.Unix()-from.Unix())) }
+
+func earliest(times ...time.Time) time.Time {
+	var min time.Time
+	for _, t := range times {
+		if !t.IsZero() && (min.IsZero() || t.Before(min)) {
+			min = t
+		}
+	}
+	return min
+}
+
+func latest(times ...time.Time) time.Time {
+	var max time.Time
+	for _, t := range times {
+		if t.After(max) {
+			max = t
+		}
+	}
+	return max
+}
+
+func first2(a, b time.Time) time.Time {
+	if a.IsZero() {
+		return b
+	}
+	return a
+}
+
+// channelOf is the normalised channel of a task (design 3.2): what the
+// attributes say for messaging, else the task channel.
+func channelOf(f *fact.Fact, attributes map[string]any) string {
+	return NormalChannel(first(str(attributes, "channelType"), f.Text(fact.ChannelType), f.Text(fact.Channel)))
+}
+
+// NormalChannel gives a channel its normal name.
+func NormalChannel(s string) string {
+	s = strings.ToLower(strings.TrimSpace(s))
+	switch s {
+	case "web", "chat", "webchat":
+		return "webchat"
+	}
+	return s
+}
+
+func directionOf(attributes map[string]any) string {
+	d := strings.ToLower(first(str(attributes, "direction"), str(attributes, "conversations", "direction")))
+	switch {
+	case strings.HasPrefix(d, "outbound"):
+		return "outbound"
+	case d != "":
+		return d
+	case str(attributes, "outbound_to") != "":
+		return "outbound"
+	}
+	return ""
+}

@@ -1,0 +1,105 @@
+package record
+
+import "time"
+
+// Change is what the destination should now hold, or should now be told: exactly
+// one of Contact and Event is set.
+type Change struct {
+	// Key identifies the change for logs: the customer, or the event's own key.
+	Key     string
+	Contact *Contact
+	Event   *Event
+	// Held is what the destination was last known to hold for this customer.
+	Held Held
+	// NotOurs are contacts that belong to another customer of ours: an identifier
+	// that one of them holds is in conflict, and the contact is never adopted.
+	NotOurs []int64
+}
+
+// Overwrite says what to do when the destination already holds a value.
+type Overwrite int
+
+// The ways to treat a value that the destination already holds.
+const (
+	// Default replaces attributes, but never an identifier.
+	Default Overwrite = iota
+	// Always replaces identifiers too: the rule said `overwrite: true`.
+	Always
+	// Never fills only what is empty: the rule said `overwrite: false`.
+	Never
+)
+
+// Attribute is one value a contact should hold, and where it came from.
+type Attribute struct {
+	// Name is the destination's name, upper case, for example LAST_SUPPORT_DATE.
+	Name string `json:"name"`
+	// Value is a string, bool, int, float64 or []any of these; dates are strings.
+	Value any `json:"value"`
+	// Type is the type the rule asked for or implies: text, date, float, boolean,
+	// category or multiple-choice.
+	Type string `json:"type,omitempty"`
+	// Overwrite says whether a value already there is replaced.
+	Overwrite Overwrite `json:"overwrite,omitempty"`
+	// Clear sends an empty value where Value is nil: the rule said so.
+	Clear bool `json:"clear,omitempty"`
+	// Rule is the place in the configuration, Source the field it was read from.
+	Rule   string `json:"rule,omitempty"`
+	Source string `json:"source,omitempty"`
+}
+
+// Contact is a customer as the destination should hold it now.
+type Contact struct {
+	// Email and Phone are the resolved identifiers; Phone is E.164.
+	Email string `json:"email,omitempty"`
+	Phone string `json:"phone,omitempty"`
+	// Attributes in the order of the rules. The identifiers SMS, WHATSAPP,
+	// LANDLINE_NUMBER and EXT_ID are among them only where a rule maps them.
+	Attributes []Attribute `json:"attributes,omitempty"`
+	// Lists are those the customer belongs to, by id ("32") or by name.
+	Lists []string `json:"lists,omitempty"`
+	// Create is false where the operator wants existing contacts only.
+	Create bool `json:"create,omitempty"`
+}
+
+// Has says whether an attribute of this name is among them.
+func (c *Contact) Has(name string) bool {
+	for _, a := range c.Attributes {
+		if a.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Event is one thing that happened, told once.
+type Event struct {
+	// Name is the destination's event name.
+	Name string `json:"name"`
+	// ID is the source_event_id: the same for the same fact, for ever.
+	ID string `json:"id"`
+	// At is when it happened at the source.
+	At time.Time `json:"at"`
+	// Properties are JSON values; source_event_id is added by the destination.
+	Properties map[string]any `json:"properties,omitempty"`
+	// Rule is the place in the configuration that made it.
+	Rule string `json:"rule,omitempty"`
+}
+
+// Held is what the destination is known to hold for a customer. It is made of
+// its own answers and of what it accepted, and stored with the customer.
+type Held struct {
+	// ID is the destination's id of the contact; 0 while none is known.
+	ID int64 `json:"id,omitempty"`
+	// Deleted is set when the destination said the contact is gone.
+	Deleted bool `json:"deleted,omitempty"`
+	// Identifiers it holds, by attribute name: email, SMS, WHATSAPP,
+	// LANDLINE_NUMBER, EXT_ID.
+	Identifiers map[string]string `json:"identifiers,omitempty"`
+	// Attributes as last accepted, or as read.
+	Attributes map[string]any `json:"attributes,omitempty"`
+	// Lists on which membership was once begun; never begun a second time.
+	Lists []string `json:"lists,omitempty"`
+	// Refused maps a name to the value that the destination refused for good or
+	// that could not be sent, so that it is not sent again until it changes.
+	Refused map[string]any `json:"refused,omitempty"`
+}

@@ -1,0 +1,275 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"flexbrevo/connector/console"
+	"flexbrevo/connector/failure"
+	"flexbrevo/connector/record"
+	"flexbrevo/connector/schedule"
+	"flexbrevo/connector/store"
+	"flexbrevo/connector/webhook"
+)
+
+// errStopped is the cause of contexts that a second signal or the end of the
+// grace period cancels.
+var errStopped = errors.New("stopped before held work was done")
+
+// Run is the daemon: listeners, pulls, digests and deliveries, until ctx ends.
+// Then it takes nothing new and lets held work finish within the grace period;
+// abort cuts that short. It returns nil after a clean stop, an error when it
+// could not start or could not finish in time.
+//
+// It refuses to start when every connector's credentials are refused; otherwise
+// the refused side pauses and the others go on.
+func (s *Service) Run(ctx context.Context, abort <-chan struct{}) error {
+	public, admin, err := s.listen()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = public.Close(); _ = admin.Close() }() // again, harmless, after a clean stop
+	if err := s.greet(ctx); err != nil {
+		return err
+	}
+	hard, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	d := &daemon{s: s, ctx: ctx, hard: hard}
+	if err := d.start(public, admin); err != nil {
+		cut(errStopped)
+		return err
+	}
+	s.o.Logger.Info("ready", "listen", public.Addr().String(), "admin_listen", admin.Addr().String(), "connectors", len(s.flows))
+	<-ctx.Done()
+	s.o.Logger.Info("stopping; held work is finished first")
+	return d.stop(abort, cut)
+}
+
+// daemon is one Run on its way, torn down in reverse order of its start.
+type daemon struct {
+	s         *Service
+	ctx, hard context.Context
+	servers   []*http.Server
+	work      sync.WaitGroup // pulls, digests, deliveries, runs
+	intake    sync.WaitGroup
+	stopTake  context.CancelFunc
+}
+
+func (s *Service) listen() (public, admin net.Listener, err error) {
+	c := s.o.Config.Server
+	if public, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, nil, fmt.Errorf("server.listen: %w", err)
+	}
+	if admin, err = net.Listen("tcp", c.AdminListen); err != nil {
+		_ = public.Close()
+		return nil, nil, fmt.Errorf("server.admin_listen: %w", err)
+	}
+	return public, admin, nil
+}
+
+// greet asks every side once whether it knows us. What cannot be reached is no
+// reason not to start: webhooks must be taken.
+func (s *Service) greet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("no answer within 20s of starting"))
+	defer cancel()
+	errs := make([]error, len(s.flows))
+	var asking sync.WaitGroup
+	for i, f := range s.flows {
+		asking.Go(func() {
+			_, err := f.source.Discover(ctx)
+			if !failure.ReasonOf(err).Stops() {
+				if e := f.account.prepare(ctx); failure.ReasonOf(e).Stops() {
+					err = e
+				}
+			}
+			errs[i] = err
+		})
+	}
+	asking.Wait()
+	refused := 0
+	for i, err := range errs {
+		if failure.ReasonOf(err).Stops() {
+			refused++
+		}
+		if err != nil && ctx.Err() == nil {
+			s.flows[i].logger.Error("connector starts without one of its sides", "reason", failure.ReasonOf(err), "err", err)
+		}
+	}
+	if refused == len(s.flows) {
+		return errors.Join(errs...)
+	}
+	return nil
+}
+
+// start begins everything; what is begun first is ended last.
+func (d *daemon) start(public, admin net.Listener) error {
+	take, stopTake := context.WithCancel(context.WithoutCancel(d.ctx))
+	d.stopTake = stopTake
+	d.intake.Go(func() { d.s.intake.Run(take) })
+	handler, err := d.s.webhooks()
+	if err != nil {
+		stopTake()
+		return err
+	}
+	d.serve(handler.Server(public.Addr().String()), public)
+	d.serve(d.s.admin(), admin)
+	for _, f := range d.s.flows {
+		d.work.Go(func() { d.s.roles.Hold(d.ctx, "pull:"+f.cfg.Name, d.pulling(f)) })
+		d.work.Go(func() { d.s.roles.Hold(d.ctx, "digest:"+f.cfg.Name, f.digesting) })
+		d.work.Go(func() { f.following(d.ctx) })
+	}
+	for _, name := range d.s.accountNames() {
+		a := d.s.accounts[name]
+		d.work.Go(func() {
+			d.s.roles.Hold(d.ctx, "deliver:"+name, func(ctx context.Context, lease store.Lease) error {
+				return a.delivering(ctx, d.hard, lease)
+			})
+		})
+	}
+	d.work.Go(func() { d.s.runs(d.ctx) })
+	d.work.Go(func() { d.s.prune(d.ctx) })
+	return nil
+}
+
+// pulling runs a connector's streams by their schedules while the role is held.
+func (d *daemon) pulling(f *flow) func(context.Context, store.Lease) error {
+	return func(ctx context.Context, _ store.Lease) error {
+		jobs := &schedule.Schedule{Location: f.cfg.Location, Clock: d.s.o.Clock}
+		for _, stream := range f.streams() {
+			job := schedule.Job{Name: stream, Spec: f.spec(stream), Run: func(ctx context.Context) { f.pull(ctx, stream) }}
+			if err := jobs.Add(job); err != nil {
+				return err
+			}
+		}
+		jobs.Run(ctx)
+		return nil
+	}
+}
+
+func (d *daemon) serve(server *http.Server, l net.Listener) {
+	d.servers = append(d.servers, server)
+	d.work.Go(func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			d.s.o.Logger.Error("listener ended", "listen", l.Addr().String(), "err", err)
+		}
+	})
+}
+
+// stop ends in three steps: nothing new is taken, held work finishes, and what
+// does not is cut.
+func (d *daemon) stop(abort <-chan struct{}, cut context.CancelCauseFunc) error {
+	grace, cancel := context.WithTimeoutCause(d.hard, d.s.o.Grace, errStopped)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, server := range d.servers {
+			_ = server.Shutdown(grace) // what is left open is cut below
+		}
+		d.work.Wait()
+		d.stopTake()
+		d.intake.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-grace.Done():
+	case <-abort:
+	}
+	cut(errStopped)
+	for _, server := range d.servers {
+		_ = server.Close() // cut
+	}
+	<-done
+	return errStopped
+}
+
+// webhooks makes the public listener.
+func (s *Service) webhooks() (*webhook.Handler, error) {
+	o := webhook.Options{
+		PublicURL: s.o.Config.Server.PublicURL, Logger: s.o.Logger, Clock: s.o.Clock,
+		Ready: func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			return s.o.Store.Ping(ctx)
+		},
+	}
+	for _, f := range s.flows {
+		o.Connectors = append(o.Connectors, webhook.Connector{
+			Name: f.cfg.Name, AccountSID: f.cfg.AccountSID, BaseURL: f.cfg.BaseURL, Transport: s.transport,
+			AuthTokens:   f.authTokens,
+			SurveySecret: s.o.Config.Server.SurveySecret.Reveal,
+			Origins:      f.origins,
+			Keep: func(ctx context.Context, records []record.Record) error {
+				_, err := s.intake.Keep(ctx, f.cfg.Name, record.Page{Records: records})
+				return err
+			},
+		})
+	}
+	return webhook.New(o)
+}
+
+func (f *flow) authTokens() []string {
+	var out []string
+	if t := f.cfg.AuthToken.Reveal(); t != "" {
+		out = append(out, t)
+	}
+	for _, t := range f.cfg.AuthTokens {
+		out = append(out, t.Reveal())
+	}
+	return out
+}
+
+// origins are the Flex origins as Flex configuration has them; it is remembered
+// by the source, so this asks the network at most once an hour.
+func (f *flow) origins() []string {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	d, err := f.source.Discover(ctx)
+	if err != nil {
+		return nil
+	}
+	return []string{d.FlexURL, d.RuntimeDomain}
+}
+
+// admin makes the operator's listener.
+func (s *Service) admin() *http.Server {
+	return console.Server(console.Options{
+		Password: s.o.Config.Server.ConsolePassword.Reveal(),
+		Status:   func(ctx context.Context) (any, error) { return s.Status(ctx) },
+		Logger:   s.o.Logger,
+	})
+}
+
+// prune removes what is older than the retention, in small batches.
+func (s *Service) prune(ctx context.Context) {
+	const batch = 500
+	for pause(ctx, time.Minute) {
+		now := s.o.Clock()
+		r := store.Retention{
+			Records:    before(now, time.Duration(s.o.Config.Retention.Records)),
+			Deliveries: before(now, time.Duration(s.o.Config.Retention.Deliveries)),
+		}
+		for {
+			n, err := s.o.Store.Prune(ctx, r, batch)
+			if err != nil && ctx.Err() == nil {
+				s.o.Logger.Warn("old rows are not removed yet", "err", err)
+			}
+			if err != nil || n == 0 || !pause(ctx, 50*time.Millisecond) {
+				break
+			}
+		}
+	}
+}
+
+func before(now time.Time, age time.Duration) time.Time {
+	if age <= 0 {
+		return time.Time{}
+	}
+	return now.Add(-age)
+}

@@ -1,0 +1,107 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"flexbrevo/connector/failure"
+	"flexbrevo/connector/store"
+)
+
+// Kinds of runs.
+const runSync = "sync"
+
+// runs executes what commands asked for beside the daemon, one after the other.
+func (s *Service) runs(ctx context.Context) {
+	for pause(ctx, time.Second) {
+		run, err := s.o.Store.NextRun(ctx, s.o.Clock())
+		switch {
+		case errors.Is(err, store.ErrNotFound) || ctx.Err() != nil:
+			continue
+		case err != nil:
+			s.o.Logger.Warn("runs cannot be read yet", "err", err)
+			continue
+		}
+		s.execute(ctx, run)
+	}
+}
+
+// execute does one run. What it does is what the daemon does anyway, only now;
+// so a run cut short by a stop is simply marked so, and nothing is lost.
+func (s *Service) execute(ctx context.Context, run store.Run) {
+	var err error
+	switch run.Kind {
+	case runSync:
+		err = s.syncNow(ctx, run.Connector)
+	default:
+		err = errors.New("this version does not know runs of kind " + run.Kind)
+	}
+	run.State, run.EndedAt = store.RunDone, s.o.Clock()
+	if ctx.Err() != nil {
+		err = errors.New("the daemon was stopped")
+	}
+	if err != nil {
+		run.State, run.Error = store.RunFailed, err.Error()
+	}
+	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.o.Store.SaveRun(save, run); err != nil {
+		s.o.Logger.Error("outcome of a run cannot be stored", "run_id", run.ID, "err", err)
+	}
+}
+
+// syncNow pulls every stream now and waits until all that was owed is settled.
+func (s *Service) syncNow(ctx context.Context, connector string) error {
+	var errs []error
+	for _, f := range s.flows {
+		if connector != "" && connector != f.cfg.Name {
+			continue
+		}
+		for _, stream := range f.streams() {
+			if err := f.fetch(ctx, stream); err != nil {
+				errs = append(errs, err)
+				if failure.ReasonOf(err).Stops() {
+					break
+				}
+			}
+		}
+		errs = append(errs, s.settled(ctx, f))
+	}
+	return errors.Join(errs...)
+}
+
+// settled waits until a connector has no record to digest and its account
+// nothing due soon.
+func (s *Service) settled(ctx context.Context, f *flow) error {
+	p := &pass{s: s, told: func(string, Report) {}}
+	for pause(ctx, 100*time.Millisecond) {
+		waiting, err := s.o.Store.LoadUndigested(ctx, f.cfg.Name, 1)
+		if err != nil {
+			return err
+		}
+		if len(waiting) > 0 {
+			continue
+		}
+		return p.untilIdle(ctx, f.account)
+	}
+	return context.Cause(ctx)
+}
+
+// Ask leaves a run for the daemon that works on this store and returns its id.
+func Ask(ctx context.Context, s store.Store, kind, connector string, now time.Time) (int64, error) {
+	return s.AddRun(ctx, store.Run{Kind: kind, Connector: connector, State: store.RunQueued, CreatedAt: now})
+}
+
+// Follow waits for a run to end and returns it.
+func Follow(ctx context.Context, s store.Store, id int64) (store.Run, error) {
+	for {
+		run, err := s.LoadRun(ctx, id)
+		if err != nil || run.State == store.RunDone || run.State == store.RunFailed {
+			return run, err
+		}
+		if !pause(ctx, 250*time.Millisecond) {
+			return run, context.Cause(ctx)
+		}
+	}
+}

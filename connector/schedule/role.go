@@ -1,0 +1,123 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"flexbrevo/connector/store"
+)
+
+// Roles holds roles for one process.
+type Roles struct {
+	Store store.Leaser
+	// Holder names this process, unique among all.
+	Holder string
+	// TTL is how long a lease lasts without being extended; 0 means 15 s.
+	TTL    time.Duration
+	Logger *slog.Logger
+}
+
+// ErrLeaseLost is the cause of the context of work whose lease was lost.
+var ErrLeaseLost = errors.New("lease lost")
+
+// Hold waits for the role, does work under it, and gives it back; and again, for
+// as long as ctx lasts: work that returns (an error is logged) is begun again
+// after a pause. The context of work ends when the lease is lost or could not be
+// extended in time, counted from before the call that took it.
+func (r *Roles) Hold(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error) {
+	for ctx.Err() == nil {
+		lease, since, err := r.acquire(ctx, role)
+		if err != nil {
+			pause(ctx, r.ttl()/5)
+			continue
+		}
+		r.do(ctx, lease, since, work)
+		pause(ctx, time.Second)
+	}
+}
+
+// Once takes the role, or gives store.ErrLeaseHeld, does work under it and gives
+// it back.
+func (r *Roles) Once(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error) error {
+	lease, since, err := r.acquire(ctx, role)
+	if err != nil {
+		return err
+	}
+	return r.under(ctx, lease, since, work)
+}
+
+func (r *Roles) acquire(ctx context.Context, role string) (store.Lease, time.Time, error) {
+	since := time.Now()
+	lease, err := r.Store.Acquire(ctx, role, r.Holder, r.ttl())
+	if err != nil && !errors.Is(err, store.ErrLeaseHeld) && ctx.Err() == nil {
+		r.Logger.Warn("role cannot be taken", "role", role, "err", err)
+	}
+	return lease, since, err
+}
+
+func (r *Roles) do(ctx context.Context, lease store.Lease, since time.Time, work func(context.Context, store.Lease) error) {
+	err := r.under(ctx, lease, since, work)
+	if err != nil && ctx.Err() == nil {
+		r.Logger.Error("work under a role ended", "role", lease.Role, "err", err)
+	}
+}
+
+func (r *Roles) under(ctx context.Context, lease store.Lease, since time.Time, work func(context.Context, store.Lease) error) error {
+	held, cancel := context.WithCancelCause(ctx)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		r.keep(held, cancel, lease, since)
+	}()
+	err := work(held, lease)
+	cancel(nil)
+	<-kept
+	release, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer done()
+	if e := r.Store.Release(release, lease); e != nil {
+		r.Logger.Warn("role cannot be given back", "role", lease.Role, "err", e)
+	}
+	return err
+}
+
+// keep extends the lease until ctx ends, and ends it when the lease cannot be
+// trusted any more.
+func (r *Roles) keep(ctx context.Context, cancel context.CancelCauseFunc, lease store.Lease, trusted time.Time) {
+	for {
+		if !pause(ctx, r.ttl()/3) {
+			return
+		}
+		began := time.Now()
+		call, done := context.WithTimeout(ctx, r.ttl()/3)
+		err := r.Store.Extend(call, lease, r.ttl())
+		done()
+		switch {
+		case err == nil:
+			trusted = began
+		case errors.Is(err, store.ErrLeaseLost) || time.Since(trusted) >= r.ttl()*4/5:
+			cancel(ErrLeaseLost)
+			return
+		}
+	}
+}
+
+func (r *Roles) ttl() time.Duration {
+	if r.TTL == 0 {
+		return 15 * time.Second
+	}
+	return r.TTL
+}
+
+// pause waits, and says whether ctx still lasts.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,231 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/store"
+)
+
+// LoadNeighbours implements store.Digester.
+func (s *Store) LoadNeighbours(ctx context.Context, connector string, tokens []store.Token, keys []fact.Key) (*store.Neighbours, error) {
+	n := &store.Neighbours{}
+	err := s.read(ctx, "load neighbours", func(t *tx) error {
+		connector := name(connector)
+		customers, err := t.touched(connector, tokenRows(tokens), keyRows(keys))
+		if err != nil {
+			return err
+		}
+		if err := t.neighbours(n, customers); err != nil {
+			return err
+		}
+		return t.orphans(n, connector, keyRows(keys))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// LoadCustomer implements store.Reader.
+func (s *Store) LoadCustomer(ctx context.Context, connector string, id int64) (*store.Neighbours, error) {
+	n := &store.Neighbours{}
+	err := s.read(ctx, "load customer", func(t *tx) error {
+		var found int64
+		if err := t.one(`SELECT id FROM customers WHERE id = $1 AND connector = $2`, []any{&found}, id, name(connector)); err != nil {
+			return err
+		}
+		return t.neighbours(n, ints{found})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func tokenRows(tokens []store.Token) rows {
+	kinds, values := make(texts, len(tokens)), make(texts, len(tokens))
+	for i, token := range tokens {
+		kinds[i], values[i] = string(token.Kind), name(token.Value)
+	}
+	return rows{kinds, values}
+}
+
+func keyRows(keys []fact.Key) rows {
+	kinds, sids := make(texts, len(keys)), make(texts, len(keys))
+	for i, key := range keys {
+		kinds[i], sids[i] = name(string(key.Kind)), name(key.SID)
+	}
+	return rows{kinds, sids}
+}
+
+// touched returns the customers that hold one of the tokens or own one of the
+// facts.
+func (t *tx) touched(connector string, tokens, keys rows) (ints, error) {
+	var customers ints
+	seen := map[int64]bool{}
+	collect := func(r row) error {
+		var id int64
+		err := r.Scan(&id)
+		if !seen[id] {
+			seen[id] = true
+			customers = append(customers, id)
+		}
+		return err
+	}
+	err := t.query(`
+		SELECT i.customer_id FROM {rows kind:text value:text} AS r
+		JOIN identifiers i ON i.connector = $1 AND i.kind = r.kind AND i.value = r.value
+		WHERE i.customer_id IS NOT NULL`, collect, connector, tokens)
+	if err != nil {
+		return nil, err
+	}
+	err = t.query(`
+		SELECT f.customer_id FROM {rows kind:text sid:text} AS r
+		JOIN facts f ON f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid
+		WHERE f.customer_id IS NOT NULL`, collect, connector, keys)
+	return customers, err
+}
+
+// neighbours adds customers with all that belongs to them.
+func (t *tx) neighbours(n *store.Neighbours, customers ints) error {
+	ids := rows{customers}
+	if err := t.loadCustomers(n, ids); err != nil {
+		return err
+	}
+	if err := t.loadTokens(n, ids); err != nil {
+		return err
+	}
+	const mine = `FROM {rows id:bigint} AS r JOIN facts f ON f.customer_id = r.id`
+	if err := t.loadFacts(n, mine, ids); err != nil {
+		return err
+	}
+	return t.loadEvents(n, ids)
+}
+
+func (t *tx) loadCustomers(n *store.Neighbours, ids rows) error {
+	return t.query(`
+		SELECT c.id, c.created_at, c.conversations, COALESCE(c.merged_into, 0), c.desired, c.held
+		FROM {rows id:bigint} AS r JOIN customers c ON c.id = r.id ORDER BY c.id`, func(r row) error {
+		var c store.Customer
+		var held []byte
+		err := r.Scan(&c.ID, clock{&c.CreatedAt}, &c.Conversations, &c.MergedInto, &c.Desired, &held)
+		if err != nil {
+			return err
+		}
+		c.Held, err = decodeHeld(held)
+		n.Customers = append(n.Customers, c)
+		return err
+	}, ids)
+}
+
+func (t *tx) loadTokens(n *store.Neighbours, ids rows) error {
+	return t.query(`
+		SELECT i.kind, i.value, i.customer_id, i.shared
+		FROM {rows id:bigint} AS r JOIN identifiers i ON i.customer_id = r.id
+		ORDER BY i.customer_id, i.kind, i.value`, func(r row) error {
+		var token store.StoredToken
+		var shared int
+		err := r.Scan(&token.Kind, &token.Value, &token.CustomerID, &shared)
+		token.Shared = shared == 1
+		n.Tokens = append(n.Tokens, token)
+		return err
+	}, ids)
+}
+
+func (t *tx) loadEvents(n *store.Neighbours, ids rows) error {
+	return t.query(`
+		SELECT `+deliveryColumns+` FROM {rows id:bigint} AS r
+		JOIN deliveries d ON d.customer_id = r.id
+		JOIN customers c ON c.id = d.customer_id
+		WHERE d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.kind = 'event'
+		ORDER BY d.customer_id, d.event_at, d.id`, func(r row) error {
+		d, err := scanDelivery(r)
+		n.Events = append(n.Events, d)
+		return err
+	}, ids)
+}
+
+// orphans adds the facts named in keys that belong to no customer.
+func (t *tx) orphans(n *store.Neighbours, connector string, keys rows) error {
+	const named = `FROM {rows kind:text sid:text} AS r
+		JOIN facts f ON f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid AND f.customer_id IS NULL`
+	return t.loadFacts(n, named, connector, keys)
+}
+
+// loadFacts adds the facts that a FROM clause names f, each once, with their marks.
+func (t *tx) loadFacts(n *store.Neighbours, from string, args ...any) error {
+	at := map[fact.Key]int{}
+	err := t.query(`
+		SELECT f.kind, f.sid, COALESCE(f.customer_id, 0), f.open, f.read_at, f.body `+from+`
+		ORDER BY f.kind, f.sid`, func(r row) error {
+		stored, err := scanFact(r)
+		if err != nil {
+			return err
+		}
+		if _, twice := at[stored.Fact.Key()]; !twice {
+			at[stored.Fact.Key()] = len(n.Facts)
+			n.Facts = append(n.Facts, stored)
+		}
+		return nil
+	}, args...)
+	if err != nil || len(at) == 0 {
+		return err
+	}
+	return t.query(`
+		SELECT m.kind, m.sid, m.type, m.at `+from+`
+		JOIN marks m ON m.connector = f.connector AND m.kind = f.kind AND m.sid = f.sid
+		ORDER BY m.at DESC, m.key`, func(r row) error {
+		var key fact.Key
+		var event string
+		var told int64
+		if err := r.Scan(&key.Kind, &key.SID, &event, &told); err != nil {
+			return err
+		}
+		stored := &n.Facts[at[key]]
+		if stored.Marks == nil {
+			stored.Marks = map[string]int64{}
+		}
+		stored.Marks[event] = told // the earliest comes last
+		return nil
+	}, args...)
+}
+
+func scanFact(r row) (store.StoredFact, error) {
+	stored := store.StoredFact{Fact: &fact.Fact{}}
+	var open int
+	var readAt int64
+	var body []byte
+	err := r.Scan(&stored.Fact.Kind, &stored.Fact.SID, &stored.CustomerID, &open, &readAt, &body)
+	if err != nil {
+		return stored, err
+	}
+	stored.Open = open == 1
+	if readAt != 0 {
+		stored.ReadAt = time.UnixMilli(readAt).UTC()
+	}
+	if json.Unmarshal(body, stored.Fact) != nil {
+		return stored, fmt.Errorf("decode stored %s %s: not the JSON it was stored as", stored.Fact.Kind, stored.Fact.SID)
+	}
+	return stored, nil
+}
+
+// LoadOpenConversations implements store.Digester.
+func (s *Store) LoadOpenConversations(ctx context.Context, connector string, before time.Time, limit int) ([]string, error) {
+	var sids []string
+	err := s.read(ctx, "load open conversations", func(t *tx) error {
+		return t.query(`
+			SELECT sid FROM facts
+			WHERE connector = $1 AND kind = $2 AND open = 1 AND read_at < $3
+			ORDER BY read_at, sid LIMIT $4`, func(r row) error {
+			var sid string
+			err := r.Scan(&sid)
+			sids = append(sids, sid)
+			return err
+		}, name(connector), string(fact.Conversation), before.UnixMilli(), limit)
+	})
+	return sids, err
+}

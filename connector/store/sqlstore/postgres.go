@@ -1,0 +1,71 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"flexbrevo/migrations"
+)
+
+const (
+	// postgresConns is how many connections one process opens at most.
+	postgresConns = 12
+	// connectTime bounds one attempt to connect.
+	connectTime = 5 * time.Second
+)
+
+// openPostgres connects to a server and brings its schema up to date.
+func openPostgres(ctx context.Context, url string, opts Options) (*Store, error) {
+	const op = "open postgres store"
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		// The parser's text quotes the URL.
+		return nil, errors.New(op + ": the url is not one that PostgreSQL understands")
+	}
+	configure(config)
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(postgresConns)
+	db.SetMaxIdleConns(postgresConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	s := &Store{
+		dialect: postgresDialect(), options: opts, release: func() error { return nil },
+		writers: sharedPool{db}, readers: sharedPool{db},
+	}
+	if err := s.migrate(ctx, db); err != nil {
+		return nil, errors.Join(wrap(ctx, op, err), s.Close())
+	}
+	return s, nil
+}
+
+// configure sets what every connection needs. A transaction left open by a
+// stopped process must not keep its locks, which would keep others from taking
+// over its leases; and one old snapshot slows every claim (facts/stack.md 2).
+func configure(config *pgx.ConnConfig) {
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTime
+	}
+	for name, value := range map[string]string{
+		"application_name": "flexbrevo", "timezone": "UTC", "client_encoding": "UTF8",
+		"idle_in_transaction_session_timeout": "5000", "lock_timeout": "20000", "jit": "off",
+	} {
+		if _, given := config.RuntimeParams[name]; !given {
+			config.RuntimeParams[name] = value
+		}
+	}
+}
+
+func (s *Store) migrate(ctx context.Context, db *sql.DB) error {
+	if !s.options.ReadOnly {
+		return migrations.Apply(ctx, migrations.Postgres, db)
+	}
+	pending, err := migrations.Pending(ctx, migrations.Postgres, db)
+	if err == nil && pending {
+		return errors.New("the store has no schema, or that of an older flexbrevo: any command that writes brings it up to date")
+	}
+	return err
+}

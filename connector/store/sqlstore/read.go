@@ -1,0 +1,138 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/store"
+)
+
+// LoadSummary implements store.Reader.
+func (s *Store) LoadSummary(ctx context.Context, connector string, now time.Time) (*store.Summary, error) {
+	sum := &store.Summary{
+		Records:    map[store.RecordState]int{},
+		Deliveries: map[store.DeliveryKind]map[store.DeliveryState]int{},
+		Facts:      map[fact.Kind]int{},
+	}
+	err := s.read(ctx, "load summary", func(t *tx) (err error) {
+		connector := name(connector)
+		for _, count := range []func(*store.Summary, string) error{
+			t.countRecords, t.countDeliveries, t.countFacts, t.countCustomers, t.countOmissions,
+		} {
+			if err := count(sum, connector); err != nil {
+				return err
+			}
+		}
+		if err := t.findOldest(sum, connector, now); err != nil {
+			return err
+		}
+		sum.Checkpoints, err = t.checkpoints(connector)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sum, nil
+}
+
+func (t *tx) countRecords(sum *store.Summary, connector string) error {
+	return t.query(`SELECT state, COUNT(*) FROM records WHERE connector = $1 GROUP BY state`, func(r row) error {
+		var state store.RecordState
+		var n int
+		err := r.Scan(&state, &n)
+		sum.Records[state] = n
+		return err
+	}, connector)
+}
+
+func (t *tx) countDeliveries(sum *store.Summary, connector string) error {
+	return t.query(`
+		SELECT kind, state, COUNT(*) FROM deliveries WHERE connector = $1 GROUP BY state, kind`, func(r row) error {
+		var kind store.DeliveryKind
+		var state store.DeliveryState
+		var n int
+		err := r.Scan(&kind, &state, &n)
+		if sum.Deliveries[kind] == nil {
+			sum.Deliveries[kind] = map[store.DeliveryState]int{}
+		}
+		sum.Deliveries[kind][state] = n
+		return err
+	}, connector)
+}
+
+func (t *tx) countFacts(sum *store.Summary, connector string) error {
+	return t.query(`SELECT kind, COUNT(*) FROM facts WHERE connector = $1 GROUP BY kind`, func(r row) error {
+		var kind fact.Kind
+		var n int
+		err := r.Scan(&kind, &n)
+		sum.Facts[kind] = n
+		return err
+	}, connector)
+}
+
+func (t *tx) countCustomers(sum *store.Summary, connector string) error {
+	return t.one(`
+		SELECT COUNT(*), COALESCE(SUM(linked), 0), COALESCE(SUM(conversations), 0) FROM customers
+		WHERE connector = $1 AND merged_into IS NULL`,
+		[]any{&sum.Customers, &sum.Linked, &sum.Conversations}, connector)
+}
+
+func (t *tx) countOmissions(sum *store.Summary, connector string) error {
+	return t.query(`
+		SELECT reason, what, COUNT(*) FROM omissions WHERE connector = $1
+		GROUP BY reason, what ORDER BY COUNT(*) DESC, reason, what`, func(r row) error {
+		var o store.OmissionCount
+		err := r.Scan(&o.Reason, &o.What, &o.Count)
+		sum.Omissions = append(sum.Omissions, o)
+		return err
+	}, connector)
+}
+
+// findOldest finds how long the oldest waits of each kind of work have lasted.
+func (t *tx) findOldest(sum *store.Summary, connector string, now time.Time) error {
+	err := t.one(`SELECT MIN(captured_at) FROM records WHERE connector = $1 AND state = 'waiting'`,
+		[]any{clock{&sum.OldestWaiting}}, connector)
+	if err != nil {
+		return err
+	}
+	err = t.one(`
+		SELECT MIN(next_attempt_at) FROM deliveries
+		WHERE connector = $1 AND state = 'pending' AND kind IN ('contact', 'event') AND next_attempt_at <= $2`,
+		[]any{clock{&sum.OldestPending}}, connector, now.UnixMilli())
+	if err != nil {
+		return err
+	}
+	return t.one(`
+		SELECT MAX(settled_at) FROM deliveries
+		WHERE connector = $1 AND state = 'delivered' AND kind IN ('contact', 'event')`,
+		[]any{clock{&sum.LastDelivered}}, connector)
+}
+
+// LoadDeliveries implements store.Reader. Those that are settled come in the order
+// in which they were, the latest first, others in that of their making.
+func (s *Store) LoadDeliveries(ctx context.Context, connector string, state store.DeliveryState, limit int) ([]store.Delivery, error) {
+	var found []store.Delivery
+	err := s.read(ctx, "load deliveries", func(t *tx) (err error) {
+		if state == "" {
+			found, err = t.deliveries(`
+				SELECT `+deliveryColumns+` FROM (
+					SELECT id FROM deliveries WHERE connector = $1 ORDER BY id DESC LIMIT $2) AS newest
+				JOIN deliveries d ON d.id = newest.id JOIN customers c ON c.id = d.customer_id
+				ORDER BY d.id DESC`, name(connector), limit)
+			return err
+		}
+		// One kind at a time, because the index has the times of each in order.
+		found, err = t.deliveries(`
+			SELECT `+deliveryColumns+` FROM (
+				SELECT id FROM (SELECT id FROM deliveries WHERE connector = $1 AND state = $2 AND kind = 'contact'
+					ORDER BY settled_at DESC, id DESC LIMIT $3) AS contacts
+				UNION ALL
+				SELECT id FROM (SELECT id FROM deliveries WHERE connector = $1 AND state = $2 AND kind = 'event'
+					ORDER BY settled_at DESC, id DESC LIMIT $3) AS events) AS newest
+			JOIN deliveries d ON d.id = newest.id JOIN customers c ON c.id = d.customer_id
+			ORDER BY d.settled_at DESC, d.id DESC LIMIT $3`, name(connector), string(state), limit)
+		return err
+	})
+	return found, err
+}

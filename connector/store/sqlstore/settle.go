@@ -1,0 +1,315 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"flexbrevo/connector/record"
+	"flexbrevo/connector/store"
+)
+
+// Settle implements store.Deliverer.
+func (s *Store) Settle(ctx context.Context, lease store.Lease, now time.Time, settlements []store.Settlement) error {
+	return s.write(ctx, "settle deliveries", func(t *tx) error {
+		if err := t.fence(lease); err != nil {
+			return err
+		}
+		standing, err := t.underWay(settlements)
+		if err != nil || len(standing) == 0 {
+			return err
+		}
+		b := &settling{now: now}
+		if err := b.collect(settlements, standing); err != nil {
+			return err
+		}
+		return t.settle(b)
+	})
+}
+
+// settling is a batch of settlements of deliveries that are under way.
+type settling struct {
+	now time.Time
+	// done are the settlements; in each Delivery the columns are the store's own,
+	// not those handed back by the caller.
+	done      []store.Settlement
+	customers ints
+}
+
+// collect keeps what settles a delivery that is under way, the last for each.
+func (b *settling) collect(settlements []store.Settlement, standing map[int64]store.Delivery) error {
+	last := map[int64]int{}
+	for i, s := range settlements {
+		last[s.Delivery.ID] = i
+	}
+	for i, s := range settlements {
+		d, ok := standing[s.Delivery.ID]
+		if !ok || last[d.ID] != i {
+			continue
+		}
+		switch s.State {
+		case store.Pending, store.Unknown, store.Delivered, store.Skipped, store.Dead:
+		default:
+			return fmt.Errorf("settle as %q: not an outcome", string(s.State))
+		}
+		s.Delivery = d
+		b.done = append(b.done, s)
+		b.customers = append(b.customers, d.CustomerID)
+	}
+	return nil
+}
+
+// underWay returns those of the deliveries that are being sent or whose outcome is
+// unknown; the others were settled before, by this very call if it is repeated.
+func (t *tx) underWay(settlements []store.Settlement) (map[int64]store.Delivery, error) {
+	ids := make(ints, len(settlements))
+	for i, s := range settlements {
+		ids[i] = s.Delivery.ID
+	}
+	if err := t.lockOwnersOf(ids); err != nil {
+		return nil, err
+	}
+	standing := map[int64]store.Delivery{}
+	err := t.query(`
+		SELECT d.id, d.connector, d.customer_id, d.kind, d.key, d.fact_kind, d.fact_sid, d.type, d.state, d.unknown_since
+		FROM {rows id:bigint} AS r JOIN deliveries d ON d.id = r.id
+		WHERE d.state IN ('sending', 'unknown')`, func(r row) error {
+		var d store.Delivery
+		err := r.Scan(&d.ID, &d.Connector, &d.CustomerID, &d.Kind, &d.Key, &d.Fact.Kind, &d.Fact.SID, &d.Type, &d.State,
+			clock{&d.UnknownSince})
+		standing[d.ID] = d
+		return err
+	}, rows{ids})
+	return standing, err
+}
+
+func (t *tx) lockOwnersOf(deliveries ints) error {
+	var customers ints
+	err := t.query(`SELECT d.customer_id FROM {rows id:bigint} AS r JOIN deliveries d ON d.id = r.id`, func(r row) error {
+		var id int64
+		err := r.Scan(&id)
+		customers = append(customers, id)
+		return err
+	}, rows{deliveries})
+	if err != nil {
+		return err
+	}
+	return t.lockCustomers(customers)
+}
+
+func (t *tx) settle(b *settling) error {
+	superseded, err := t.superseded(b.customers)
+	if err != nil {
+		return err
+	}
+	steps := []func() error{
+		func() error { return t.saveOutcomes(b, superseded) },
+		func() error { return t.dieWithContact(b.customers, b.now) },
+		func() error { return t.saveMarks(b) },
+		func() error { return t.saveHeld(b) },
+		func() error { return t.saveSettledOmissions(b) },
+		func() error { return t.requeue(b.customers) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saveOutcomes moves deliveries to their new states. A call is counted once: not
+// again when its unknown outcome is found out.
+func (t *tx) saveOutcomes(b *settling, superseded map[int64]bool) error {
+	var ids, counted, statuses ints
+	var states, reasons texts
+	var next, settledAt, unknownSince moments
+	for _, s := range b.done {
+		o := settled(s, b.now, superseded[s.Delivery.CustomerID])
+		ids, states, reasons = append(ids, s.Delivery.ID), append(states, string(o.State)), append(reasons, name(o.Reason))
+		counted = append(counted, flag(s.Delivery.State == store.Sending && !s.Uncounted))
+		statuses, next = append(statuses, int64(s.Status)), append(next, o.NextAttemptAt)
+		settledAt, unknownSince = append(settledAt, o.SettledAt), append(unknownSince, o.UnknownSince)
+	}
+	_, err := t.exec(`
+		UPDATE deliveries SET state = r.state, attempts = deliveries.attempts + r.counted, status = r.status,
+			reason = r.reason, next_attempt_at = COALESCE(r.next_attempt_at, deliveries.next_attempt_at),
+			settled_at = r.settled_at, unknown_since = r.unknown_since
+		FROM {rows id:bigint state:text counted:bigint status:bigint reason:text next_attempt_at:bigint settled_at:bigint unknown_since:bigint} AS r
+		WHERE deliveries.id = r.id AND deliveries.state IN ('sending', 'unknown')`,
+		rows{ids, states, counted, statuses, reasons, next, settledAt, unknownSince})
+	return err
+}
+
+// settled is the one place that moves a delivery on from Sending or Unknown.
+func settled(s store.Settlement, now time.Time, superseded bool) store.Delivery {
+	d := store.Delivery{State: s.State, Reason: s.Reason}
+	// A contact says what should be held now: where a newer one waits, or its
+	// customer was merged away, another try or a funeral of this one helps nobody.
+	if superseded && s.Delivery.Kind == store.ContactDelivery && (s.State == store.Pending || s.State == store.Dead) {
+		d.State, d.Reason = store.Withdrawn, "superseded"
+	}
+	switch d.State {
+	case store.Pending:
+		d.NextAttemptAt = s.NextAttemptAt
+		if d.NextAttemptAt.IsZero() {
+			d.NextAttemptAt = now
+		}
+	case store.Unknown:
+		d.UnknownSince = now
+		if s.Delivery.State == store.Unknown {
+			d.UnknownSince = s.Delivery.UnknownSince
+		}
+		d.NextAttemptAt = s.NextAttemptAt
+	default:
+		d.SettledAt = now
+	}
+	if d.Reason == "" && (d.State == store.Skipped || d.State == store.Dead) {
+		d.Reason = "no reason given"
+	}
+	return d
+}
+
+// saveMarks notes on the facts of delivered events that they were told, for ever.
+func (t *tx) saveMarks(b *settling) error {
+	var connectors, keys, kinds, sids, types texts
+	for _, s := range b.done {
+		d := s.Delivery
+		if s.State != store.Delivered || d.Kind != store.EventDelivery {
+			continue
+		}
+		connectors, keys = append(connectors, d.Connector), append(keys, d.Key)
+		kinds, sids, types = append(kinds, string(d.Fact.Kind)), append(sids, d.Fact.SID), append(types, d.Type)
+	}
+	_, err := t.exec(`
+		INSERT INTO marks (connector, key, kind, sid, type, at)
+		SELECT connector, key, kind, sid, type, CAST($1 AS BIGINT)
+		FROM {rows connector:text key:text kind:text sid:text type:text} AS r
+		WHERE true
+		ON CONFLICT (connector, key) DO NOTHING`, b.now.UnixMilli(), rows{connectors, keys, kinds, sids, types})
+	return err
+}
+
+// saveHeld writes what the destination holds, the last word for each customer. A
+// contact that another customer holds already stays with that one.
+func (t *tx) saveHeld(b *settling) error {
+	held := map[int64]*record.Held{}
+	connectors := map[int64]string{}
+	for _, s := range b.done {
+		if s.Held != nil {
+			held[s.Delivery.CustomerID], connectors[s.Delivery.CustomerID] = s.Held, s.Delivery.Connector
+		}
+	}
+	taken, err := t.takenContacts(held, connectors)
+	if err != nil {
+		return err
+	}
+	var ids, linked ints
+	var contacts refs
+	var values texts
+	for _, id := range distinct(b.customers) {
+		h := held[id]
+		if h == nil || taken[id] {
+			continue
+		}
+		value, err := encode("held", h)
+		if err != nil {
+			return err
+		}
+		ids, contacts, values = append(ids, id), append(contacts, h.ID), append(values, value)
+		linked = append(linked, flag(h.ID != 0 && !h.Deleted))
+	}
+	_, err = t.exec(`
+		UPDATE customers SET contact_id = r.contact_id, linked = r.linked, held = r.held
+		FROM {rows id:bigint contact_id:bigint linked:bigint held:text} AS r WHERE customers.id = r.id`,
+		rows{ids, contacts, linked, values})
+	return err
+}
+
+// takenContacts returns the customers whose new contact belongs to another one, in
+// the database or earlier in this batch. It keeps one customer's mistake from
+// failing the settlement of all others.
+func (t *tx) takenContacts(held map[int64]*record.Held, connectors map[int64]string) (map[int64]bool, error) {
+	type contact struct {
+		connector string
+		id        int64
+	}
+	owner := map[contact]int64{}
+	var claimants ints
+	var names texts
+	var contacts ints
+	for customer, h := range held {
+		if h.ID != 0 {
+			claimants, names, contacts = append(claimants, customer), append(names, connectors[customer]), append(contacts, h.ID)
+		}
+	}
+	err := t.query(`
+		SELECT c.connector, c.contact_id, c.id FROM {rows connector:text contact_id:bigint} AS r
+		JOIN customers c ON c.connector = r.connector AND c.contact_id = r.contact_id
+		WHERE c.contact_id IS NOT NULL AND c.merged_into IS NULL`, func(r row) error {
+		var of contact
+		var id int64
+		err := r.Scan(&of.connector, &of.id, &id)
+		owner[of] = id
+		return err
+	}, rows{names, contacts})
+	if err != nil {
+		return nil, err
+	}
+	merged, err := t.mergedAmong(claimants)
+	if err != nil {
+		return nil, err
+	}
+	taken := map[int64]bool{}
+	for _, customer := range distinct(claimants) {
+		of := contact{connectors[customer], held[customer].ID}
+		holder, known := owner[of]
+		switch {
+		case merged[customer]: // keeps on its row what it holds, beside its survivor
+		case !known:
+			owner[of] = customer
+		case holder != customer:
+			taken[customer] = true
+		}
+	}
+	return taken, nil
+}
+
+// mergedAmong returns those of the customers that were merged into another.
+func (t *tx) mergedAmong(customers ints) (map[int64]bool, error) {
+	merged := map[int64]bool{}
+	err := t.query(`
+		SELECT c.id FROM {rows id:bigint} AS r JOIN customers c ON c.id = r.id
+		WHERE c.merged_into IS NOT NULL`, func(r row) error {
+		var id int64
+		err := r.Scan(&id)
+		merged[id] = true
+		return err
+	}, rows{customers})
+	return merged, err
+}
+
+// LoadContactOwner implements store.Deliverer.
+func (s *Store) LoadContactOwner(ctx context.Context, connector string, contactID int64) (int64, error) {
+	var owner int64
+	err := s.read(ctx, "load contact owner", func(t *tx) error {
+		err := t.one(`
+			SELECT id FROM customers
+			WHERE connector = $1 AND contact_id = $2 AND contact_id IS NOT NULL AND merged_into IS NULL
+			UNION ALL
+			SELECT id FROM (
+				SELECT id FROM customers
+				WHERE connector = $1 AND contact_id = $2 AND contact_id IS NOT NULL AND merged_into IS NOT NULL
+				ORDER BY id LIMIT 1) AS merged
+			LIMIT 1`, []any{&owner}, name(connector), contactID)
+		if err != nil {
+			return err
+		}
+		return t.one(`
+			WITH RECURSIVE survivors (id, merged_into) AS (
+				SELECT id, merged_into FROM customers WHERE id = $1
+				UNION SELECT c.id, c.merged_into FROM survivors s JOIN customers c ON c.id = s.merged_into)
+			SELECT id FROM survivors WHERE merged_into IS NULL`, []any{&owner}, owner)
+	})
+	return owner, err
+}

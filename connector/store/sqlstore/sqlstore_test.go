@@ -1,0 +1,58 @@
+package sqlstore_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"flexbrevo/connector/store"
+	"flexbrevo/connector/store/sqlstore"
+	"flexbrevo/connector/store/storetest"
+	"flexbrevo/connector/store/storetest/pgtest"
+)
+
+// postgres is the server of this package's tests.
+var postgres pgtest.Server
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := postgres.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+		code = 1
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func TestSQLite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return open(t, "sqlite://"+filepath.Join(t.TempDir(), "store of tests?.db"), sqlstore.Options{Pipeline: true})
+	})
+}
+
+func TestPostgres(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return open(t, postgres.Database(t), sqlstore.Options{Pipeline: true})
+	})
+}
+
+// open opens a store that the test closes.
+func open(t testing.TB, url string, opts sqlstore.Options) *sqlstore.Store {
+	t.Helper()
+	s, err := sqlstore.Open(t.Context(), url, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}

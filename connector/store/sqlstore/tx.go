@@ -1,0 +1,194 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"flexbrevo/connector/store"
+	"flexbrevo/migrations"
+)
+
+// retries is how often a transaction is run when the database gave it up for
+// another one (deadlock, serialisation); it has then changed nothing.
+const retries = 5
+
+// commitTime bounds BEGIN, COMMIT and ROLLBACK together with what is between.
+const commitTime = time.Minute
+
+// tx is one transaction.
+type tx struct {
+	ctx     context.Context
+	dialect dialect
+	session *session
+}
+
+// write runs fn in a transaction and commits it, or changes nothing.
+func (s *Store) write(ctx context.Context, op string, fn func(*tx) error) error {
+	if s.options.ReadOnly {
+		return fmt.Errorf("%s: %w: opened read only", op, store.ErrUnavailable)
+	}
+	var err error
+	for range retries {
+		if err = s.run(ctx, s.writers, s.dialect.begin, fn); !conflicted(err) {
+			break
+		}
+	}
+	return wrap(ctx, op, err)
+}
+
+// read runs fn on one consistent snapshot.
+func (s *Store) read(ctx context.Context, op string, fn func(*tx) error) error {
+	return wrap(ctx, op, s.run(ctx, s.readers, s.dialect.beginRead, fn))
+}
+
+// run runs fn in one transaction. BEGIN, COMMIT and ROLLBACK do not end with the
+// caller's context: on PostgreSQL a COMMIT that is cut off has an unknown outcome.
+func (s *Store) run(ctx context.Context, from pool, begin string, fn func(*tx) error) (err error) {
+	ss, err := from.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer from.put(ss)
+	life, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
+	defer cancel()
+	if err := ss.do(life, begin); err != nil {
+		return err
+	}
+	if err = fn(&tx{ctx: ctx, dialect: s.dialect, session: ss}); err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = ss.do(life, "COMMIT")
+	}
+	if err != nil {
+		// What matters is the first error. Where the connection is gone, or SQLite
+		// has rolled back by itself, there is nothing to roll back.
+		_ = ss.do(life, "ROLLBACK")
+	}
+	return err
+}
+
+// exec runs a statement, for each row of its rows where the dialect needs that,
+// and returns how many rows it changed. Rows come last in args. A statement with
+// empty rows is not run.
+func (t *tx) exec(shared string, args ...any) (int, error) {
+	r := t.dialect.render(shared)
+	scalars, tables := split(args)
+	for _, table := range tables {
+		if table.size() == 0 {
+			return 0, nil
+		}
+	}
+	if r.oneByOne {
+		return t.execEach(r.text, scalars, tables[0])
+	}
+	return t.execOnce(t.ctx, r.text, t.dialect.flatten(scalars, tables))
+}
+
+// execEach runs a statement once for each row.
+func (t *tx) execEach(text string, scalars []any, table rows) (int, error) {
+	// A context that can end costs a goroutine for each statement; between the
+	// rows is often enough to look.
+	ctx, changed := context.WithoutCancel(t.ctx), 0
+	args := make([]any, len(scalars)+len(table))
+	copy(args, scalars)
+	for i := range table.size() {
+		if err := t.ctx.Err(); err != nil {
+			return 0, err
+		}
+		for j, c := range table {
+			args[len(scalars)+j] = c.value(i)
+		}
+		n, err := t.execOnce(ctx, text, args)
+		if err != nil {
+			return 0, err
+		}
+		changed += n
+	}
+	return changed, nil
+}
+
+func (t *tx) execOnce(ctx context.Context, text string, args []any) (int, error) {
+	result, err := t.session.exec(ctx, text, args)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// query runs a statement and calls scan for each row it returns. Empty rows
+// return nothing.
+func (t *tx) query(shared string, scan func(row) error, args ...any) error {
+	r := t.dialect.render(shared)
+	if r.oneByOne {
+		panic("sqlstore: a query takes no bytea rows")
+	}
+	scalars, tables := split(args)
+	for _, table := range tables {
+		if table.size() == 0 {
+			return nil
+		}
+	}
+	found, err := t.session.query(t.ctx, r.text, t.dialect.flatten(scalars, tables))
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	for found.Next() {
+		if err := scan(found); err != nil {
+			return err
+		}
+	}
+	return found.Err()
+}
+
+// row is what a scan function may do with a row.
+type row interface{ Scan(dest ...any) error }
+
+// one scans a single row, or returns store.ErrNotFound.
+func (t *tx) one(shared string, dest []any, args ...any) error {
+	found := false
+	err := t.query(shared, func(r row) error {
+		found = true
+		return r.Scan(dest...)
+	}, args...)
+	if err == nil && !found {
+		return store.ErrNotFound
+	}
+	return err
+}
+
+// split parts a statement's arguments into scalars and the rows after them.
+func split(args []any) (scalars []any, tables []rows) {
+	for i, a := range args {
+		if r, ok := a.(rows); ok {
+			tables = append(tables, r)
+			continue
+		}
+		if tables != nil {
+			panic("sqlstore: a scalar after rows")
+		}
+		scalars = args[:i+1]
+	}
+	return scalars, tables
+}
+
+// flatten turns scalars and rows into the arguments of one call.
+func (d dialect) flatten(scalars []any, tables []rows) []any {
+	if len(tables) == 0 {
+		return scalars
+	}
+	args := append(make([]any, 0, len(scalars)+8), scalars...)
+	for _, table := range tables {
+		if d.name == migrations.SQLite {
+			args = append(args, table.json())
+			continue
+		}
+		for _, c := range table {
+			args = append(args, c.array())
+		}
+	}
+	return args
+}

@@ -1,0 +1,270 @@
+package connector
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"flexbrevo/connector/failure"
+	"flexbrevo/connector/pipeline"
+	"flexbrevo/connector/store"
+)
+
+// Report says what one pass did, summed over its connectors.
+type Report struct {
+	Captured  int `json:"captured"` // new records
+	Digested  int `json:"digested"` // records
+	Contacts  int `json:"contacts"` // contact writes delivered
+	Events    int `json:"events"`   // events delivered
+	Skipped   int `json:"skipped"`  // deliveries rightly not sent
+	Dead      int `json:"dead"`     // deliveries given up in this pass
+	Waiting   int `json:"waiting"`  // deliveries left for a later pass
+	Omissions int `json:"omissions"`
+}
+
+// Progress is told what a pass is doing. It must not block.
+type Progress func(step string, r Report)
+
+// ErrWaiting says that a pass ended while deliveries still wait, because the
+// destination could not be reached or asked for patience.
+var ErrWaiting = errors.New("deliveries are left for the next pass")
+
+// patience is how far in the future a delivery may be due for a pass to wait for
+// it, instead of leaving it to the next.
+const patience = 45 * time.Second
+
+// Sync makes one incremental pass: it pulls every stream from its checkpoint,
+// digests all that waits and delivers until nothing is due. A connector that
+// fails does not stop the others; the errors are joined.
+func (s *Service) Sync(ctx context.Context, told Progress) (Report, error) {
+	p := &pass{s: s, told: told}
+	if told == nil {
+		p.told = func(string, Report) {}
+	}
+	run, err := p.begin(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	err = p.all(ctx)
+	return p.report, errors.Join(err, p.end(context.WithoutCancel(ctx), run, err))
+}
+
+// pass is one Sync on its way.
+type pass struct {
+	s      *Service
+	told   Progress
+	mu     sync.Mutex
+	report Report
+}
+
+func (p *pass) begin(ctx context.Context) (store.Run, error) {
+	now := p.s.o.Clock()
+	run := store.Run{Kind: runSync, Connector: p.s.o.Connector, State: store.RunRunning, CreatedAt: now, StartedAt: now}
+	id, err := p.s.o.Store.AddRun(ctx, run)
+	run.ID = id
+	return run, err
+}
+
+func (p *pass) end(ctx context.Context, run store.Run, err error) error {
+	run.State, run.EndedAt = store.RunDone, p.s.o.Clock()
+	if err != nil {
+		run.State, run.Error = store.RunFailed, err.Error()
+	}
+	run.Progress = marshal(p.report)
+	if err := p.s.o.Store.SaveRun(ctx, run); err != nil {
+		return fmt.Errorf("save run: %w", err)
+	}
+	return nil
+}
+
+// all pulls, digests and delivers, each step complete before the next, so that
+// what belongs together is known before anything is written.
+func (p *pass) all(ctx context.Context) error {
+	take, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var intake sync.WaitGroup
+	intake.Go(func() { p.s.intake.Run(take) })
+	defer intake.Wait()
+	defer stop()
+	var errs []error
+	for _, f := range p.s.flows {
+		errs = append(errs, p.collect(ctx, f))
+	}
+	for _, name := range p.s.accountNames() {
+		errs = append(errs, p.deliver(ctx, p.s.accounts[name]))
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return errors.Join(errs...)
+}
+
+// collect pulls and digests one connector.
+func (p *pass) collect(ctx context.Context, f *flow) error {
+	return p.s.roles.Once(ctx, "pull:"+f.cfg.Name, func(ctx context.Context, _ store.Lease) error {
+		return p.s.roles.Once(ctx, "digest:"+f.cfg.Name, func(ctx context.Context, lease store.Lease) error {
+			errs := []error{p.pull(ctx, f), p.digest(ctx, f, lease)}
+			if p.hints(ctx, f) {
+				errs = append(errs, p.digest(ctx, f, lease))
+			}
+			if err := errors.Join(errs...); err != nil {
+				return fmt.Errorf("connector %s: %w", f.cfg.Name, err)
+			}
+			return nil
+		})
+	})
+}
+
+func (p *pass) pull(ctx context.Context, f *flow) error {
+	var errs []error
+	for _, stream := range f.streams() {
+		p.tell("pull " + stream)
+		if err := f.fetch(ctx, stream); err != nil {
+			errs = append(errs, fmt.Errorf("pull %s: %w", stream, err))
+			if failure.ReasonOf(err).Stops() {
+				break // the other streams have the same credential
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *pass) digest(ctx context.Context, f *flow, lease store.Lease) error {
+	for {
+		n, err := f.digestOnce(ctx, lease)
+		if err != nil || n == 0 {
+			return err
+		}
+		p.count(func(r *Report) { r.Digested += n })
+		p.tell("digest")
+	}
+}
+
+// hints follows what the digest asked for, once; it says whether there was any.
+func (p *pass) hints(ctx context.Context, f *flow) bool {
+	any := false
+	for {
+		select {
+		case h := <-f.hints:
+			any = true
+			err := source{f.source}.FetchHint(ctx, h, f.keepPage(ctx))
+			if err != nil && ctx.Err() == nil {
+				f.logger.Warn("hint could not be followed", "reason", failure.ReasonOf(err), "err", err)
+			}
+		default:
+			return any
+		}
+	}
+}
+
+// deliver prepares an account and delivers until nothing is due soon.
+func (p *pass) deliver(ctx context.Context, a *account) error {
+	p.tell("prepare brevo")
+	if err := a.prepare(ctx); err != nil {
+		return err
+	}
+	return p.s.roles.Once(ctx, "deliver:"+a.name, func(ctx context.Context, lease store.Lease) error {
+		working, done := context.WithCancel(ctx)
+		defer done()
+		before := a.deliver.Counts()
+		idle := make(chan error, 1)
+		go func() {
+			idle <- p.untilIdle(working, a)
+			done()
+		}()
+		err := a.deliver.Run(working, context.WithoutCancel(ctx), lease)
+		done()
+		p.countOutcomes(before, a.deliver.Counts())
+		return errors.Join(err, <-idle)
+	})
+}
+
+// untilIdle returns when nothing of the account is due soon, or when it refuses
+// us.
+func (p *pass) untilIdle(ctx context.Context, a *account) error {
+	for pause(ctx, 50*time.Millisecond) {
+		p.tell("deliver")
+		if since, remedy := a.deliver.Circuit(); !since.IsZero() {
+			return &failure.Error{Op: "deliver to Brevo account " + a.name, Reason: failure.Unauthorized, Remedy: remedy}
+		}
+		rest, err := p.rest(ctx, a)
+		if err != nil || rest != resting {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if rest == left {
+				return ErrWaiting
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		return nil
+	}
+	return nil
+}
+
+// How an account stands.
+type rest int
+
+const (
+	busy    rest = iota // something is due soon or under way
+	resting             // nothing waits
+	left                // what waits is due too late to wait for
+)
+
+func (p *pass) rest(ctx context.Context, a *account) (rest, error) {
+	if a.deliver.InHand() > 0 {
+		return busy, nil
+	}
+	unknown, err := p.s.o.Store.LoadUnknown(ctx, a.name, 1)
+	if err != nil || len(unknown) > 0 {
+		return busy, err
+	}
+	due, err := p.s.o.Store.NextDue(ctx, a.name)
+	switch {
+	case err != nil:
+		return busy, err
+	case due.IsZero():
+		return resting, nil
+	case due.After(p.s.o.Clock().Add(patience)):
+		return left, nil
+	}
+	return busy, nil
+}
+
+func (p *pass) countOutcomes(before, after pipeline.Counts) {
+	n := func(kind store.DeliveryKind, state store.DeliveryState) int {
+		return after[kind][state] - before[kind][state]
+	}
+	p.count(func(r *Report) {
+		r.Contacts += n(store.ContactDelivery, store.Delivered)
+		r.Events += n(store.EventDelivery, store.Delivered)
+		r.Skipped += n(store.ContactDelivery, store.Skipped) + n(store.EventDelivery, store.Skipped)
+		r.Dead += n(store.ContactDelivery, store.Dead) + n(store.EventDelivery, store.Dead)
+	})
+}
+
+func (p *pass) count(change func(*Report)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.report)
+}
+
+func (p *pass) tell(step string) {
+	p.mu.Lock()
+	r := p.report
+	p.mu.Unlock()
+	p.told(step, r)
+}
+
+func marshal(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("connector: " + err.Error()) // only our own plain structs come here
+	}
+	return b
+}

@@ -1,0 +1,175 @@
+package twilio
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// The APIs, by the first label of their host.
+const (
+	taskrouterAPI    = "taskrouter"
+	conversationsAPI = "conversations"
+	flexAPI          = "flex-api"
+	// eventsBudget is no host: TaskRouter's Events have a limit of their own, inside
+	// the one of TaskRouter.
+	eventsBudget = "taskrouter-events"
+)
+
+// maxInFlight is how many calls an account has under way. The ceiling is not
+// published and shared with the customer's other systems (facts/twilio.md 10).
+const maxInFlight = 4
+
+// slowest is the share of a full rate that is never gone below.
+const slowest = 1.0 / 64
+
+// DefaultBudgets returns the calls a second per API where Options.Budgets says
+// nothing else; a value of 0 or less there means no limit.
+func DefaultBudgets() map[string]float64 {
+	return map[string]float64{
+		flexAPI: 100, conversationsAPI: 100, taskrouterAPI: 30, eventsBudget: 20, "sync": 20, "events": 20,
+	}
+}
+
+// budgets keep the calls of one account within its limits.
+type budgets struct {
+	slots chan struct{}
+	byAPI map[string]*budget
+}
+
+func newBudgets(given map[string]float64) *budgets {
+	b := &budgets{slots: make(chan struct{}, maxInFlight), byAPI: map[string]*budget{}}
+	full := DefaultBudgets()
+	for api, perSecond := range given {
+		full[api] = perSecond
+	}
+	for api, perSecond := range full {
+		b.byAPI[api] = newBudget(perSecond)
+	}
+	return b
+}
+
+// of returns the budgets that a call spends from.
+func (b *budgets) of(u *url.URL) []*budget {
+	api := apiOf(u)
+	var out []*budget
+	if one, ok := b.byAPI[api]; ok {
+		out = append(out, one)
+	}
+	if api == taskrouterAPI && strings.HasSuffix(u.Path, "/Events") {
+		out = append(out, b.byAPI[eventsBudget])
+	}
+	return out
+}
+
+func (b *budgets) rates() map[string]float64 {
+	out := make(map[string]float64, len(b.byAPI))
+	for api, one := range b.byAPI {
+		if one.full != rate.Inf {
+			out[api] = float64(one.limiter.Limit())
+		}
+	}
+	return out
+}
+
+// budget is the rate of one API. A 429 halves it and every success brings it a
+// little back, so that it settles below what the account really allows.
+type budget struct {
+	full    rate.Limit
+	limiter *rate.Limiter
+
+	mu       sync.Mutex
+	halvedAt time.Time
+	notUntil time.Time
+}
+
+func newBudget(perSecond float64) *budget {
+	full := rate.Limit(perSecond)
+	if perSecond <= 0 {
+		full = rate.Inf
+	}
+	return &budget{full: full, limiter: rate.NewLimiter(full, 1)}
+}
+
+// wait takes one call from the budget.
+func (b *budget) wait(ctx context.Context, now time.Time) error {
+	b.mu.Lock()
+	pause := b.notUntil.Sub(now)
+	b.mu.Unlock()
+	if pause > 0 {
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	return b.limiter.Wait(ctx)
+}
+
+// refused notes a 429 to a call that began at start. Calls that were under way
+// together are refused together; they count once.
+func (b *budget) refused(start, now time.Time, retryAfter time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if until := now.Add(min(retryAfter, maxPatience)); until.After(b.notUntil) {
+		b.notUntil = until
+	}
+	if b.full == rate.Inf || start.Before(b.halvedAt) {
+		return
+	}
+	b.halvedAt = now
+	b.limiter.SetLimit(max(b.limiter.Limit()/2, b.full*slowest))
+}
+
+func (b *budget) succeeded() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if limit := b.limiter.Limit(); limit < b.full {
+		b.limiter.SetLimit(min(limit+b.full/50, b.full))
+	}
+}
+
+// budgeted waits for the rate first and for a free slot then: a slot is for calls
+// under way, and one that still waits for its turn is none.
+type budgeted struct {
+	next    http.RoundTripper
+	budgets *budgets
+	clock   func() time.Time
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b *budgeted) RoundTrip(req *http.Request) (*http.Response, error) {
+	of := b.budgets.of(req.URL)
+	for _, one := range of {
+		if err := one.wait(req.Context(), b.clock()); err != nil {
+			return nil, err
+		}
+	}
+	select {
+	case b.budgets.slots <- struct{}{}:
+		defer func() { <-b.budgets.slots }()
+	case <-req.Context().Done():
+		return nil, context.Cause(req.Context())
+	}
+	start := b.clock()
+	resp, err := b.next.RoundTrip(req)
+	if err == nil {
+		b.settle(of, resp, start)
+	}
+	return resp, err
+}
+
+func (b *budgeted) settle(of []*budget, resp *http.Response, start time.Time) {
+	now := b.clock()
+	for _, one := range of {
+		switch resp.StatusCode {
+		case http.StatusTooManyRequests:
+			one.refused(start, now, retryAfter(resp.Header, now))
+		case http.StatusOK:
+			one.succeeded()
+		}
+	}
+}

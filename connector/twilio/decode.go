@@ -1,0 +1,153 @@
+package twilio
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/record"
+)
+
+// Decoded is what one record tells.
+type Decoded struct {
+	// Facts to merge; several may have the same key.
+	Facts []*fact.Fact
+	// Ignored says why the record tells nothing; empty otherwise.
+	Ignored string
+	// Omissions are parts that could not be read.
+	Omissions []record.Omission
+	// Hints are things worth reading at once because of this record.
+	Hints []Hint
+	// Raw are event types that no state of a fact stands for.
+	Raw []RawEvent
+}
+
+// RawEvent is a TaskRouter or Conversations event that a rule may want.
+type RawEvent struct {
+	Fact fact.Key
+	Type string
+	Key  string
+}
+
+// Why a record tells nothing.
+const (
+	ignoredUnknown   = "unknown event type"
+	ignoredSetup     = "tells of the workspace, not of a customer, an agent or a queue"
+	ignoredNoTask    = "names no task"
+	ignoredHint      = "a hint: what it is about is read from Twilio"
+	ignoredNoHint    = "names neither a task nor a reservation"
+	ignoredUser      = "tells of a chat user only"
+	ignoredDelivery  = "tells of a message's delivery only"
+	ignoredTestEvent = "a test event"
+	ignoredNoAnswer  = "a survey without a score or a comment"
+)
+
+var (
+	errNotObject = errors.New("the body is not a JSON object")
+	errNotForm   = errors.New("the body is not a form")
+)
+
+// Decode turns one record into what it tells of facts, by the way it came in. The
+// same event gives equal facts whichever way that was. An error means that the
+// record can never be decoded; its text holds nothing of the record.
+func (s *Source) Decode(r record.Record) (Decoded, error) { return Decode(r) }
+
+// Decode is Source.Decode without a source: decoding needs nothing but the record.
+func Decode(r record.Record) (Decoded, error) {
+	d, err := decode(r)
+	if err != nil {
+		return Decoded{}, fmt.Errorf("decode %s record: %w", r.Via, err)
+	}
+	return d, nil
+}
+
+func decode(r record.Record) (Decoded, error) {
+	switch r.Via {
+	case record.Plugin:
+		return decodePlugin(r)
+	case record.Post:
+		return decodeSurvey(r)
+	case record.Callback:
+		return decodeCallback(r)
+	case record.EventStreams:
+		return decodeCloudEvent(r)
+	}
+	switch r.Type {
+	case TaskType:
+		return decodeTask(r)
+	case ConversationType:
+		return decodeConversation(r)
+	case ConversationGoneType:
+		return decodeGone(r)
+	case WorkerType:
+		return decodeWorker(r)
+	case QueueType:
+		return decodeQueue(r)
+	}
+	e, err := restEvent(r)
+	if err != nil {
+		return Decoded{}, err
+	}
+	return e.decode()
+}
+
+// decodeCallback tells TaskRouter's form from one of Conversations, whose types
+// are words like onMessageAdded.
+func decodeCallback(r record.Record) (Decoded, error) {
+	form, err := url.ParseQuery(string(r.Body))
+	if err != nil {
+		return Decoded{}, errNotForm
+	}
+	if kind := form.Get("EventType"); strings.HasPrefix(kind, "on") {
+		return decodeConversationEvent(r, form)
+	}
+	return callbackEvent(r, form).decode()
+}
+
+// fields are the members of a JSON object, decoded one by one when asked for.
+type fields map[string]json.RawMessage
+
+func readFields(b []byte) (fields, error) {
+	var f fields
+	if err := json.Unmarshal(b, &f); err != nil || f == nil {
+		return nil, errNotObject
+	}
+	return f, nil
+}
+
+// text returns a member as text, see scalar.
+func (f fields) text(name string) string { return textOf(f[name]) }
+
+// attributes decodes attributes, which are a string of JSON or an object. It says
+// no when there is something that is no object. Nothing, null and what Twilio
+// blanks after 30 days are fine and tell nothing (facts/twilio.md 1.3).
+func attributes(text string) (map[string]any, bool) {
+	text = strings.TrimSpace(text)
+	if text == "" || text == "null" || isRedacted(text) {
+		return nil, true
+	}
+	v, err := fact.DecodeJSON([]byte(text))
+	if err != nil {
+		return nil, false
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		return v, true
+	case nil:
+		return nil, true
+	case string: // encoded twice, as some plugins do
+		if !strings.HasPrefix(strings.TrimSpace(v), "{") {
+			return nil, isRedacted(v) || strings.TrimSpace(v) == ""
+		}
+		return attributes(v)
+	}
+	return nil, false
+}
+
+// isRedacted knows the word in whatever brackets.
+func isRedacted(s string) bool {
+	return strings.EqualFold(strings.Trim(strings.TrimSpace(s), `"<>[](){}* `), "redacted")
+}

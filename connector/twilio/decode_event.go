@@ -1,0 +1,401 @@
+package twilio
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/record"
+)
+
+// event is a TaskRouter event in whichever form it came: REST, callback or Event
+// Streams (facts/twilio.md 1.4 to 1.6, 6.2). All three have the same fields; get
+// knows them by their snake_case name.
+type event struct {
+	record record.Record
+	kind   string
+	at     time.Time
+	get    func(name string) string
+}
+
+// restEvent reads a row of the Events list.
+func restEvent(r record.Record) (*event, error) {
+	row, err := readFields(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	data, err := readFields(row["event_data"])
+	if err != nil {
+		data = fields{} // a setup event may have none
+	}
+	return &event{
+		record: r, kind: first(row.text("event_type"), r.Type), get: data.text,
+		at: firstTime(r.At, row.text("event_date_ms"), row.text("event_date")),
+	}, nil
+}
+
+// callbackEvent reads a callback's form, whose names are CamelCase.
+func callbackEvent(r record.Record, form url.Values) *event {
+	get := func(name string) string { return clean(form.Get(camel(name))) }
+	return &event{
+		record: r, kind: first(get("event_type"), r.Type), get: get,
+		at: firstTime(r.At, get("timestamp_ms"), get("timestamp")),
+	}
+}
+
+// camel turns a snake_case name into CamelCase: task_sid is TaskSid.
+func camel(name string) string {
+	b := make([]byte, 0, len(name))
+	upper := true
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c == '_':
+			upper = true
+			continue
+		case upper && 'a' <= c && c <= 'z':
+			c -= 'a' - 'A'
+		}
+		upper = false
+		b = append(b, c)
+	}
+	return string(b)
+}
+
+// cloudEvent is the envelope of Event Streams (facts/twilio.md 6.2).
+type cloudEvent struct {
+	Type scalar `json:"type"`
+	Time scalar `json:"time"`
+	Data fields `json:"data"`
+}
+
+// Prefixes of Event Streams types.
+const (
+	taskrouterEvents    = "com.twilio.taskrouter."
+	conversationsEvents = "com.twilio.conversations."
+	eventStreamsEvents  = "com.twilio.eventstreams."
+)
+
+// decodeCloudEvent reads one CloudEvent. The shape of Conversations events in
+// Event Streams is not known (facts/twilio.md 6.2 lists only their types), so
+// what they are about is read from Twilio.
+func decodeCloudEvent(r record.Record) (Decoded, error) {
+	var c cloudEvent
+	if !readHead(r.Body, &c) {
+		return Decoded{}, errNotObject
+	}
+	kind := string(c.Type)
+	switch {
+	case strings.HasPrefix(kind, conversationsEvents):
+		return hintOfConversation(c.Data), nil
+	case strings.HasPrefix(kind, eventStreamsEvents):
+		return Decoded{Ignored: ignoredTestEvent}, nil
+	case kind != "" && !strings.HasPrefix(kind, taskrouterEvents):
+		return Decoded{Ignored: ignoredUnknown}, nil
+	}
+	payload, err := readFields(c.Data["payload"])
+	if err != nil {
+		return Decoded{}, errNotObject
+	}
+	return (&event{
+		record: r, get: payload.text,
+		kind: first(payload.text("eventtype"), strings.TrimPrefix(kind, taskrouterEvents), r.Type),
+		at:   firstTime(r.At, payload.text("timestamp"), c.Data.text("timestamp"), string(c.Time)),
+	}).decode()
+}
+
+func hintOfConversation(data fields) Decoded {
+	d := Decoded{Ignored: ignoredHint}
+	for _, f := range []fields{data, nested(data, "payload")} {
+		for _, name := range []string{"conversation_sid", "conversationSid", "ConversationSid"} {
+			if sid := f.text(name); isSID(sid, "CH") {
+				d.Hints = []Hint{{Conversation: sid}}
+			}
+		}
+	}
+	return d
+}
+
+func nested(f fields, name string) fields {
+	inner, err := readFields(f[name])
+	if err != nil {
+		return fields{}
+	}
+	return inner
+}
+
+// decode tells what an event of any family means.
+func (e *event) decode() (Decoded, error) {
+	family, _, _ := strings.Cut(e.kind, ".")
+	switch {
+	case !known(e.kind):
+		return Decoded{Ignored: ignoredUnknown}, nil
+	case family == "worker":
+		return e.worker(), nil
+	case e.get("task_sid") != "":
+		return e.task(), nil
+	case family == "task-queue":
+		return e.queue(), nil
+	case family == "task" || family == "reservation":
+		return Decoded{Ignored: ignoredNoTask}, nil
+	}
+	return Decoded{Ignored: ignoredSetup}, nil
+}
+
+// known lists every type of facts/twilio.md 1.5, both spellings where there are
+// two. What is not known is kept as a record, and ignored.
+func known(kind string) bool {
+	family, name, _ := strings.Cut(kind, ".")
+	switch family {
+	case "task":
+		return taskTime(kind) != "" || name == "updated" || strings.HasPrefix(name, "transfer-")
+	case "reservation":
+		return reservationTime(name) != ""
+	case "task-queue":
+		switch name {
+		case "created", "deleted", "entered", "timeout", "moved", "expression.updated", "expression-updated":
+			return true
+		}
+	case "worker":
+		switch name {
+		case "created", "activity.update", "attributes.update", "capacity.update", "channel.availability.update", "deleted":
+			return true
+		}
+	case "workflow":
+		switch name {
+		case "created", "updated", "deleted", "target-matched", "entered", "timeout", "skipped", "rejected":
+			return true
+		}
+	case "activity", "workspace", "task-channel":
+		return true
+	}
+	return false
+}
+
+// taskTime is the moment of a task that a type marks, "" for none.
+func taskTime(kind string) string {
+	switch kind {
+	case "task.created":
+		return fact.Created
+	case "task-queue.entered":
+		return fact.Queued
+	case "reservation.accepted":
+		return fact.Assigned
+	case "task.wrapup":
+		return fact.Wrapup
+	case "task.completed":
+		return fact.Completed
+	case "task.canceled":
+		return fact.Canceled
+	case "task.deleted", "task.system-deleted":
+		return fact.Deleted
+	}
+	return ""
+}
+
+// reservationTime is the moment of a reservation that a type marks.
+func reservationTime(name string) string {
+	switch name {
+	case "created":
+		return fact.Created
+	case "accepted":
+		return fact.Accepted
+	case "rejected":
+		return fact.Rejected
+	case "timeout":
+		return fact.TimedOut
+	case "canceled":
+		return fact.Canceled
+	case "rescinded":
+		return fact.Rescinded
+	case "wrapup":
+		return fact.Wrapup
+	case "completed":
+		return fact.Completed
+	case "failed":
+		return fact.Failed
+	}
+	return ""
+}
+
+// task is what an event tells of its task. When it was created is told by
+// task.created alone: task_age is whole seconds, and task_date_created is finer than
+// that in Event Streams only, so that either would make one event's forms differ.
+func (e *event) task() Decoded {
+	f := &fact.Fact{Kind: fact.Task, SID: e.get("task_sid")}
+	if name := taskTime(e.kind); name != "" {
+		f.SetTime(name, e.at)
+	}
+	e.values(f)
+	e.taskAttributes(f)
+	e.reservation(f)
+	e.transfer(f)
+	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key()), Hints: e.hints(f)}
+}
+
+// values are the scalars that most events of a task carry.
+func (e *event) values(f *fact.Fact) {
+	for _, v := range [...][2]string{
+		{fact.Channel, "task_channel_unique_name"},
+		{fact.QueueName, "task_queue_name"},
+		{fact.QueueSID, "task_queue_sid"},
+		{fact.Workflow, "workflow_name"},
+		{fact.WorkflowSID, "workflow_sid"},
+		{fact.State, "task_assignment_status"},
+		{fact.CompletedReason, "task_completed_reason"},
+		{fact.CanceledReason, "task_canceled_reason"},
+	} {
+		f.SetValue(v[0], e.get(v[1]), e.at)
+	}
+	if n, err := strconv.Atoi(e.get("task_priority")); err == nil {
+		f.SetValue(fact.Priority, n, e.at)
+	}
+}
+
+func (e *event) taskAttributes(f *fact.Fact) { setAttributes(f, e.get("task_attributes"), e.at) }
+
+// setAttributes notes attributes as of at, or that they could not be decoded.
+func setAttributes(f *fact.Fact, text string, at time.Time) {
+	decoded, ok := attributes(text)
+	if !ok {
+		f.Undecodable = true
+		return
+	}
+	f.SetAttributes(decoded, at)
+	if channel, ok := decoded["channelType"].(string); ok && f.Kind == fact.Task {
+		f.SetValue(fact.ChannelType, channel, at)
+	}
+}
+
+// reservation is what an event tells of a reservation of the task, and, once an
+// agent has taken it, of the task's agent.
+func (e *event) reservation(f *fact.Fact) {
+	sid := e.get("reservation_sid")
+	name, isReservation := strings.CutPrefix(e.kind, "reservation.")
+	if sid == "" || !isReservation {
+		return
+	}
+	part := fact.Reservation + sid
+	f.SetPartTime(part, reservationTime(name), e.at)
+	worker := first(e.fullName(), e.get("worker_name"))
+	f.SetPartValue(part, fact.WorkerName, worker, e.at)
+	f.SetPartValue(part, fact.WorkerSID, e.get("worker_sid"), e.at)
+	f.SetPartValue(part, fact.QueueName, e.get("task_queue_name"), e.at)
+	f.SetPartValue(part, fact.QueueSID, e.get("task_queue_sid"), e.at)
+	switch name {
+	case "accepted", "wrapup", "completed":
+		f.SetValue(fact.WorkerName, worker, e.at)
+		f.SetValue(fact.WorkerSID, e.get("worker_sid"), e.at)
+	}
+}
+
+// fullName is the agent's name in the worker attributes, where it is there.
+func (e *event) fullName() string {
+	text := e.get("worker_attributes")
+	if !strings.Contains(text, "full_name") {
+		return ""
+	}
+	decoded, _ := attributes(text)
+	name, _ := decoded["full_name"].(string)
+	return name
+}
+
+// transfer is what an event tells of a transfer of the task. A failed attempt is
+// not the transfer's end.
+func (e *event) transfer(f *fact.Fact) {
+	sid := e.get("task_transfer_sid")
+	name, isTransfer := strings.CutPrefix(e.kind, "task.transfer-")
+	if sid == "" || !isTransfer {
+		return
+	}
+	part := fact.Transfer + sid
+	switch name {
+	case "initiated":
+		f.SetPartTime(part, fact.Created, e.at)
+	case "completed":
+		f.SetPartTime(part, fact.Completed, e.at)
+	case "failed":
+		f.SetPartTime(part, fact.Failed, e.at)
+	case "canceled":
+		f.SetPartTime(part, fact.Canceled, e.at)
+	}
+	f.SetPartValue(part, fact.State, e.get("transfer_status"), e.at)
+	f.SetPartValue(part, fact.WorkerSID, e.get("transfer_initiating_worker_sid"), e.at)
+	for _, name := range [...]string{"transfer_type", "transfer_mode", "transfer_to"} {
+		f.SetPartValue(part, name, e.get(name), e.at)
+	}
+}
+
+// raw reports every event but those whose type a rule can name as a state of the
+// task (design 3.1).
+func (e *event) raw(k fact.Key) []RawEvent {
+	switch e.kind {
+	case "task.created", "task.wrapup", "task.completed", "task.canceled":
+		return nil
+	}
+	return []RawEvent{{Fact: k, Type: e.kind, Key: e.record.Key}}
+}
+
+// hints: the end of a task is the best moment to look at its conversation
+// (facts/twilio.md 2.5), but not for a backfill's many.
+func (e *event) hints(f *fact.Fact) []Hint {
+	ended := e.kind == "task.completed" || e.kind == "task.canceled"
+	if !ended || e.record.Lane != record.Live {
+		return nil
+	}
+	if sid, ok := f.Attributes["conversationSid"].V.(string); ok && isSID(sid, "CH") {
+		return []Hint{{Conversation: sid}}
+	}
+	return nil
+}
+
+// worker is what an event tells of an agent.
+func (e *event) worker() Decoded {
+	sid := e.get("worker_sid")
+	if sid == "" {
+		return Decoded{Ignored: ignoredSetup}
+	}
+	f := &fact.Fact{Kind: fact.Worker, SID: sid}
+	switch e.kind {
+	case "worker.created":
+		f.SetTime(fact.Created, e.at)
+	case "worker.deleted":
+		f.SetTime(fact.Deleted, e.at)
+	}
+	f.SetValue(fact.FriendlyName, e.get("worker_name"), e.at)
+	f.SetValue(fact.State, e.get("worker_activity_name"), e.at)
+	setAttributes(f, e.get("worker_attributes"), e.at)
+	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key())}
+}
+
+// queue is what an event without a task tells of a queue.
+func (e *event) queue() Decoded {
+	sid := e.get("task_queue_sid")
+	if sid == "" {
+		return Decoded{Ignored: ignoredSetup}
+	}
+	f := &fact.Fact{Kind: fact.Queue, SID: sid}
+	switch e.kind {
+	case "task-queue.created":
+		f.SetTime(fact.Created, e.at)
+	case "task-queue.deleted":
+		f.SetTime(fact.Deleted, e.at)
+	}
+	f.SetValue(fact.FriendlyName, e.get("task_queue_name"), e.at)
+	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key())}
+}
+
+// isSID says whether s is a SID with this prefix.
+func isSID(s, prefix string) bool { return strings.HasPrefix(s, prefix) && sidSegment.MatchString(s) }
+
+// first returns the first text that is not empty.
+func first(texts ...string) string {
+	for _, s := range texts {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}

@@ -1,0 +1,92 @@
+package webhook
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"flexbrevo/connector/record"
+)
+
+// longestSeen bounds what a refusal repeats of a request.
+const longestSeen = 300
+
+// Refusal is what is remembered of a refused request: enough to find the wrong
+// setting, nothing of the body, values masked.
+type Refusal struct {
+	At        time.Time
+	Connector string
+	Sender    Sender
+	Status    int
+	// Reason is constant text.
+	Reason string
+	Method string
+	// URL is what the signature was checked against. Values in its query are
+	// masked, save bodySHA256.
+	URL string
+	// Host is the Host header; ForwardedProto and ForwardedHost are what a proxy
+	// added. They show where they differ from URL.
+	Host, ForwardedProto, ForwardedHost string
+	// ContentType is the media type without parameters.
+	ContentType string
+	// Signed and Bearer say which proofs were there.
+	Signed, Bearer bool
+	// Length is the body's length as announced; -1 where it was not.
+	Length int64
+}
+
+func newRefusal(rt *route, r *http.Request, at time.Time, p *problem, publicURL string) Refusal {
+	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return Refusal{
+		At:             at.UTC(),
+		Connector:      rt.connector.Name,
+		Sender:         rt.sender.name,
+		Status:         p.status,
+		Reason:         p.reason,
+		Method:         seen(r.Method),
+		URL:            strings.TrimRight(publicURL, "/") + seen(maskQuery(requestURI(r))),
+		Host:           seen(r.Host),
+		ForwardedProto: seen(r.Header.Get("X-Forwarded-Proto")),
+		ForwardedHost:  seen(r.Header.Get("X-Forwarded-Host")),
+		ContentType:    seen(strings.TrimSpace(contentType)),
+		Signed:         r.Header.Get(signatureHeader) != "",
+		Bearer:         bearer(r.Header) != "",
+		Length:         r.ContentLength,
+	}
+}
+
+// maskQuery masks every value of a query but the body's hash, and a part without
+// a name altogether.
+func maskQuery(uri string) string {
+	path, query, ok := strings.Cut(uri, "?")
+	if !ok {
+		return uri
+	}
+	if len(query) > longestSeen {
+		query = query[:longestSeen]
+	}
+	parts := strings.Split(query, "&")
+	for i, part := range parts {
+		name, value, named := strings.Cut(part, "=")
+		switch {
+		case !named:
+			parts[i] = record.Mask(part)
+		case name != bodyHashField:
+			parts[i] = name + "=" + record.Mask(value)
+		}
+	}
+	return path + "?" + strings.Join(parts, "&")
+}
+
+// seen shortens what a stranger wrote and replaces what does not print.
+func seen(s string) string {
+	if len(s) > longestSeen {
+		s = s[:longestSeen]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
