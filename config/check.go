@@ -238,7 +238,7 @@ func (l *loader) checkBrevoCredentials(namespace string, c *Connector) {
 	b := c.Brevo
 	switch {
 	case b.APIKey.IsSet() && b.OAuth != (OAuth{}):
-		l.fail(l.place(within+".OAuth").at, "both an API key and an OAuth client for Brevo", "expected one of both")
+		l.fail(l.place(within+".OAuth").at, "both an API key and an OAuth client for Brevo", "expected one of the two")
 	case (b.OAuth.ClientID != "") != b.OAuth.ClientSecret.IsSet():
 		l.fail(l.place(within+".OAuth").at, "half an OAuth client", "expected client_id and client_secret")
 	case !b.hasCredentials():

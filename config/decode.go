@@ -41,6 +41,7 @@ type decoder struct {
 	places   map[string]place           // by Go namespace, as in Config.Connectors[0].AccountSID
 	spots    map[mapping.Position]place // the same by place
 	problems Problems
+	open     map[ast.Node]bool // what is being decoded: an alias to it would never end
 	nodes    int
 }
 
@@ -128,6 +129,10 @@ func (d *decoder) resolve(node ast.Node, path string) ast.Node {
 				d.report(n, path, "an alias to nothing", "expected an anchor of that name before it")
 				return nil
 			}
+			if d.open[target] {
+				d.report(n, path, "an alias to what it stands in", "expected an anchor that ends before it")
+				return nil
+			}
 			node = target
 		default:
 			return node
@@ -148,6 +153,8 @@ func (d *decoder) decode(node ast.Node, v reflect.Value, s spot) {
 	if node == nil {
 		return
 	}
+	d.open[node] = true
+	defer delete(d.open, node)
 	d.remember(node, s, false)
 	if _, null := node.(*ast.NullNode); null {
 		return
@@ -188,15 +195,6 @@ func (d *decoder) entries(node ast.Node, path string) (list []entry, ok bool) {
 	var merged []entry
 	lines := map[string]int{}
 	for iterator := m.MapRange(); iterator.Next(); {
-		if _, isMerge := iterator.Key().(*ast.MergeKeyNode); isMerge {
-			target := d.resolve(iterator.Value(), path)
-			more, ok := d.entries(target, path)
-			if !ok && target != nil {
-				d.report(iterator.Value(), path, "<< of something that is no mapping", "expected an alias to a mapping")
-			}
-			merged = append(merged, more...)
-			continue
-		}
 		e := entry{key: keyText(iterator.Key()), keyNode: iterator.Key(), value: iterator.Value()}
 		at := d.position(e.keyNode, joinPath(path, e.key))
 		if first, ok := lines[e.key]; ok {
@@ -204,6 +202,10 @@ func (d *decoder) entries(node ast.Node, path string) (list []entry, ok bool) {
 			continue
 		}
 		lines[e.key] = at.Line
+		if _, isMerge := e.keyNode.(*ast.MergeKeyNode); isMerge {
+			merged = d.merge(e.value, path)
+			continue
+		}
 		list = append(list, e)
 	}
 	for _, e := range merged {
@@ -212,6 +214,21 @@ func (d *decoder) entries(node ast.Node, path string) (list []entry, ok bool) {
 		}
 	}
 	return list, true
+}
+
+// merge gives the keys of the mapping that a merge key names.
+func (d *decoder) merge(node ast.Node, path string) []entry {
+	target := d.resolve(node, path)
+	if target == nil {
+		return nil
+	}
+	d.open[target] = true
+	defer delete(d.open, target)
+	list, ok := d.entries(target, path)
+	if !ok {
+		d.report(node, path, "<< of something that is no mapping", "expected an alias to a mapping")
+	}
+	return list
 }
 
 func keyText(key ast.MapKeyNode) string {
@@ -526,7 +543,7 @@ func (d *decoder) secretFile(node ast.Node, v reflect.Value, s spot, path string
 		return
 	}
 	if !v.IsZero() {
-		d.report(node, path, "given here and as "+strings.TrimSuffix(path, fileSuffix), "expected one of both")
+		d.report(node, path, "given here and as "+strings.TrimSuffix(path, fileSuffix), "expected one of the two")
 		return
 	}
 	text, err := d.readFile(name)

@@ -50,7 +50,7 @@ func Parse(path string, data []byte, options Options) (*Config, error) {
 		options.Env = os.LookupEnv
 	}
 	l := &loader{options: options, decoder: decoder{
-		file: path, root: defaults(), anchors: map[string]ast.Node{},
+		file: path, root: defaults(), anchors: map[string]ast.Node{}, open: map[ast.Node]bool{},
 		places: map[string]place{}, spots: map[mapping.Position]place{},
 		expand: expander{lookup: options.Env},
 		readFile: func(name string) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"flexbrevo/config"
@@ -32,10 +33,14 @@ type flow struct {
 	wake  chan struct{}
 	hints chan pipeline.Hint
 	pulls map[string]*pull
+
+	captured atomic.Int64 // new records since the process started
 }
 
 // pull is how the reading of one stream stands.
 type pull struct {
+	reading sync.Mutex // a stream is read by one at a time
+
 	mu        sync.Mutex
 	at        time.Time // of the last attempt
 	okAt      time.Time // of the last success
@@ -149,14 +154,14 @@ func list(l config.List) string {
 	}
 }
 
-// streams are those the connector pulls, agents and queues first: events name
-// them by SID.
+// streams are those the connector pulls, events last: they name agents and
+// queues by SID, and ask for conversations that were not read yet.
 func (f *flow) streams() []string {
-	out := []string{twilio.WorkersStream, twilio.QueuesStream, twilio.EventsStream}
+	out := []string{twilio.WorkersStream, twilio.QueuesStream}
 	if f.cfg.Sync.Conversations {
 		out = append(out, twilio.ConversationsStream)
 	}
-	return out
+	return append(out, twilio.EventsStream)
 }
 
 func (f *flow) spec(stream string) string {
@@ -178,7 +183,8 @@ func (f *flow) openConversations(ctx context.Context, before time.Time, limit in
 // keep stores a page; while the intake is full a pull waits, webhooks go first.
 func (f *flow) keep(ctx context.Context, p record.Page) error {
 	for {
-		_, err := f.intake.Keep(ctx, f.cfg.Name, p)
+		captured, err := f.intake.Keep(ctx, f.cfg.Name, p)
+		f.captured.Add(int64(captured.New))
 		if !errors.Is(err, pipeline.ErrBusy) {
 			return err
 		}
@@ -190,6 +196,9 @@ func (f *flow) keep(ctx context.Context, p record.Page) error {
 
 // fetch reads a stream from its checkpoint on.
 func (f *flow) fetch(ctx context.Context, stream string) error {
+	reading := &f.pulls[stream].reading
+	reading.Lock()
+	defer reading.Unlock()
 	checkpoints, err := f.store.LoadCheckpoints(ctx, f.cfg.Name)
 	if err != nil {
 		return err
@@ -297,6 +306,9 @@ func (f *flow) digestOnce(ctx context.Context, lease store.Lease) (int, error) {
 // hint asks for a read at once. When too many wait it is left to polling, which
 // finds the same.
 func (f *flow) hint(h pipeline.Hint) {
+	if h.Task == "" && h.Reservation == "" && !f.cfg.Sync.Conversations {
+		return
+	}
 	select {
 	case f.hints <- h:
 	default:
@@ -331,8 +343,12 @@ func (f *flow) following(ctx context.Context) {
 }
 
 func (f *flow) follow(ctx context.Context, h pipeline.Hint) {
+	again := hintAgain[:]
+	if h.Task == "" && h.Reservation == "" {
+		again = again[:1] // a conversation is read as it is now; its stream reads it again until it is closed
+	}
 	began := time.Now()
-	for _, after := range hintAgain {
+	for _, after := range again {
 		if !pause(ctx, time.Until(began.Add(after))) {
 			return
 		}

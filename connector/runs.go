@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"flexbrevo/connector/failure"
+	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/store"
 )
 
@@ -30,17 +30,18 @@ func (s *Service) runs(ctx context.Context) {
 // execute does one run. What it does is what the daemon does anyway, only now;
 // so a run cut short by a stop is simply marked so, and nothing is lost.
 func (s *Service) execute(ctx context.Context, run store.Run) {
+	var report Report
 	var err error
 	switch run.Kind {
 	case runSync:
-		err = s.syncNow(ctx, run.Connector)
+		report, err = s.syncNow(ctx, run.Connector)
 	default:
 		err = errors.New("this version does not know runs of kind " + run.Kind)
 	}
-	run.State, run.EndedAt = store.RunDone, s.o.Clock()
 	if ctx.Err() != nil {
 		err = errors.New("the daemon was stopped")
 	}
+	run.State, run.EndedAt, run.Progress = store.RunDone, s.o.Clock(), marshal(report)
 	if err != nil {
 		run.State, run.Error = store.RunFailed, err.Error()
 	}
@@ -52,38 +53,36 @@ func (s *Service) execute(ctx context.Context, run store.Run) {
 }
 
 // syncNow pulls every stream now and waits until all that was owed is settled.
-func (s *Service) syncNow(ctx context.Context, connector string) error {
+// It counts what the daemon did in that time.
+func (s *Service) syncNow(ctx context.Context, connector string) (Report, error) {
+	p := s.newPass(nil)
+	before := map[*account]pipeline.Counts{}
+	for _, a := range s.accounts {
+		before[a] = a.deliver.Counts()
+	}
 	var errs []error
 	for _, f := range s.flows {
-		if connector != "" && connector != f.cfg.Name {
-			continue
+		if connector == "" || connector == f.cfg.Name {
+			errs = append(errs, p.pull(ctx, f), s.settled(ctx, p, f))
 		}
-		for _, stream := range f.streams() {
-			if err := f.fetch(ctx, stream); err != nil {
-				errs = append(errs, err)
-				if failure.ReasonOf(err).Stops() {
-					break
-				}
-			}
-		}
-		errs = append(errs, s.settled(ctx, f))
 	}
-	return errors.Join(errs...)
+	for a, counts := range before {
+		p.countOutcomes(counts, a.deliver.Counts())
+	}
+	return p.report, errors.Join(errs...)
 }
 
 // settled waits until a connector has no record to digest and its account
 // nothing due soon.
-func (s *Service) settled(ctx context.Context, f *flow) error {
-	p := &pass{s: s, told: func(string, Report) {}}
+func (s *Service) settled(ctx context.Context, p *pass, f *flow) error {
 	for pause(ctx, 100*time.Millisecond) {
 		waiting, err := s.o.Store.LoadUndigested(ctx, f.cfg.Name, 1)
 		if err != nil {
 			return err
 		}
-		if len(waiting) > 0 {
-			continue
+		if len(waiting) == 0 {
+			return p.untilIdle(ctx, f.account)
 		}
-		return p.untilIdle(ctx, f.account)
 	}
 	return context.Cause(ctx)
 }

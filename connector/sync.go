@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"flexbrevo/connector/failure"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/store"
@@ -15,14 +17,12 @@ import (
 
 // Report says what one pass did, summed over its connectors.
 type Report struct {
-	Captured  int `json:"captured"` // new records
-	Digested  int `json:"digested"` // records
-	Contacts  int `json:"contacts"` // contact writes delivered
-	Events    int `json:"events"`   // events delivered
-	Skipped   int `json:"skipped"`  // deliveries rightly not sent
-	Dead      int `json:"dead"`     // deliveries given up in this pass
-	Waiting   int `json:"waiting"`  // deliveries left for a later pass
-	Omissions int `json:"omissions"`
+	Captured int `json:"captured"` // new records
+	Digested int `json:"digested"` // records
+	Contacts int `json:"contacts"` // contact writes delivered
+	Events   int `json:"events"`   // events delivered
+	Skipped  int `json:"skipped"`  // deliveries rightly not sent
+	Dead     int `json:"dead"`     // deliveries given up in this pass
 }
 
 // Progress is told what a pass is doing. It must not block.
@@ -32,18 +32,15 @@ type Progress func(step string, r Report)
 // destination could not be reached or asked for patience.
 var ErrWaiting = errors.New("deliveries are left for the next pass")
 
-// patience is how far in the future a delivery may be due for a pass to wait for
-// it, instead of leaving it to the next.
+// patience is how long after a pass began to deliver something may be due for the
+// pass to wait for it.
 const patience = 45 * time.Second
 
 // Sync makes one incremental pass: it pulls every stream from its checkpoint,
 // digests all that waits and delivers until nothing is due. A connector that
 // fails does not stop the others; the errors are joined.
 func (s *Service) Sync(ctx context.Context, told Progress) (Report, error) {
-	p := &pass{s: s, told: told}
-	if told == nil {
-		p.told = func(string, Report) {}
-	}
+	p := s.newPass(told)
 	run, err := p.begin(ctx)
 	if err != nil {
 		return Report{}, err
@@ -58,6 +55,13 @@ type pass struct {
 	told   Progress
 	mu     sync.Mutex
 	report Report
+}
+
+func (s *Service) newPass(told Progress) *pass {
+	if told == nil {
+		told = func(string, Report) {}
+	}
+	return &pass{s: s, told: told}
 }
 
 func (p *pass) begin(ctx context.Context) (store.Run, error) {
@@ -118,6 +122,8 @@ func (p *pass) collect(ctx context.Context, f *flow) error {
 }
 
 func (p *pass) pull(ctx context.Context, f *flow) error {
+	before := f.captured.Load()
+	defer func() { p.count(func(r *Report) { r.Captured += int(f.captured.Load() - before) }) }()
 	var errs []error
 	for _, stream := range f.streams() {
 		p.tell("pull " + stream)
@@ -144,16 +150,22 @@ func (p *pass) digest(ctx context.Context, f *flow, lease store.Lease) error {
 
 // hints follows what the digest asked for, once; it says whether there was any.
 func (p *pass) hints(ctx context.Context, f *flow) bool {
+	var following errgroup.Group
+	following.SetLimit(4)
 	any := false
 	for {
 		select {
 		case h := <-f.hints:
 			any = true
-			err := source{f.source}.FetchHint(ctx, h, f.keepPage(ctx))
-			if err != nil && ctx.Err() == nil {
-				f.logger.Warn("hint could not be followed", "reason", failure.ReasonOf(err), "err", err)
-			}
+			following.Go(func() error {
+				err := source{f.source}.FetchHint(ctx, h, f.keepPage(ctx))
+				if err != nil && ctx.Err() == nil {
+					f.logger.Warn("hint could not be followed", "reason", failure.ReasonOf(err), "err", err)
+				}
+				return nil
+			})
 		default:
+			_ = following.Wait() // what failed is said above, and polling finds it
 			return any
 		}
 	}
@@ -182,58 +194,45 @@ func (p *pass) deliver(ctx context.Context, a *account) error {
 }
 
 // untilIdle returns when nothing of the account is due soon, or when it refuses
-// us.
+// us. What becomes due later than a pass waits for is left to the next one.
 func (p *pass) untilIdle(ctx context.Context, a *account) error {
+	deadline := p.s.o.Clock().Add(patience)
 	for pause(ctx, 50*time.Millisecond) {
 		p.tell("deliver")
 		if since, remedy := a.deliver.Circuit(); !since.IsZero() {
 			return &failure.Error{Op: "deliver to Brevo account " + a.name, Reason: failure.Unauthorized, Remedy: remedy}
 		}
-		rest, err := p.rest(ctx, a)
-		if err != nil || rest != resting {
-			if ctx.Err() != nil {
-				return nil
-			}
-			if rest == left {
-				return ErrWaiting
-			}
-			if err != nil {
-				return err
-			}
-			continue
+		due, err := p.due(ctx, a)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case due.IsZero():
+			return nil
+		case due.After(deadline) && a.deliver.Retrying() > 0:
+			return ErrWaiting
+		case due.After(deadline):
+			return nil
 		}
-		return nil
 	}
 	return nil
 }
 
-// How an account stands.
-type rest int
-
-const (
-	busy    rest = iota // something is due soon or under way
-	resting             // nothing waits
-	left                // what waits is due too late to wait for
-)
-
-func (p *pass) rest(ctx context.Context, a *account) (rest, error) {
+// due is when something of the account is due: now while anything is under way,
+// the zero time when nothing waits.
+func (p *pass) due(ctx context.Context, a *account) (time.Time, error) {
 	if a.deliver.InHand() > 0 {
-		return busy, nil
+		return p.s.o.Clock(), nil
 	}
 	unknown, err := p.s.o.Store.LoadUnknown(ctx, a.name, 1)
-	if err != nil || len(unknown) > 0 {
-		return busy, err
+	if err != nil {
+		return time.Time{}, err
 	}
-	due, err := p.s.o.Store.NextDue(ctx, a.name)
-	switch {
-	case err != nil:
-		return busy, err
-	case due.IsZero():
-		return resting, nil
-	case due.After(p.s.o.Clock().Add(patience)):
-		return left, nil
+	if len(unknown) > 0 {
+		return p.s.o.Clock(), nil
 	}
-	return busy, nil
+	return p.s.o.Store.NextDue(ctx, a.name)
 }
 
 func (p *pass) countOutcomes(before, after pipeline.Counts) {

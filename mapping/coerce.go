@@ -211,6 +211,11 @@ func asTexts(value any) ([]string, bool) {
 		return texts, true
 	default:
 		text, ok := asText(v)
-		return []string{text}, ok
+		// Flex joins the answers of a multi-select disposition with a pipe (facts/twilio.md 4.2).
+		texts := strings.Split(text, "|")
+		for i := range texts {
+			texts[i] = strings.TrimSpace(texts[i])
+		}
+		return texts, ok
 	}
 }

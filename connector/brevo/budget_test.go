@@ -73,7 +73,7 @@ func TestBacklogUsesTheShareAndNeverMore(t *testing.T) {
 		t.Run(fmt.Sprintf("%s told %s share %v", c.tier, c.told, c.share), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				const minutes = 30
+				const minutes = 10
 				d, sim := bubble(t, brevosim.Options{Tier: c.tier, Faults: brevosim.Faults{Latency: 200 * time.Millisecond, Jitter: 12 * time.Millisecond}},
 					func(o *brevo.Options) { o.Share, o.Tier = c.share, c.told })
 				id, err := sim.AddContact(brevosim.Contact{Email: "zoe@example.com"})

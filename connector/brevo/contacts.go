@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"flexbrevo/connector/failure"
@@ -61,6 +62,8 @@ type writing struct {
 	want    *desired
 	held    record.Held
 	contact *record.Contact
+	// notOurs are contacts of other customers of ours, which are never adopted.
+	notOurs []int64
 	calls   int
 	// learnt are omissions that Brevo's answers gave; they are told even when the
 	// attempt fails, because the next one will not find them out again.
@@ -73,7 +76,7 @@ type writing struct {
 
 // deliverContact makes one attempt at a contact.
 func (d *Destination) deliverContact(ctx context.Context, c record.Change) record.Outcome {
-	w := &writing{d: d, held: copyHeld(c.Held), contact: c.Contact}
+	w := &writing{d: d, held: copyHeld(c.Held), contact: c.Contact, notOurs: c.NotOurs}
 	names := attributeNames(c.Contact)
 	acc, err := d.known(ctx, func(a *account) bool { return a.has(names, c.Contact.Lists) })
 	if err != nil {
@@ -242,8 +245,11 @@ func (w *writing) find(ctx context.Context) record.Outcome {
 }
 
 // ours says whether a contact that has one of our identifiers is the customer's:
-// unless it has the email of somebody else.
+// unless it has the email of somebody else, or is another customer's of ours.
 func (w *writing) ours(holder *contactAnswer) bool {
+	if slices.Contains(w.notOurs, holder.ID) {
+		return false
+	}
 	theirs, mine := holder.identifier(email), w.want.text(email)
 	return theirs == "" || mine == "" || sameIdentifier(email, theirs, mine)
 }
@@ -329,7 +335,14 @@ func (w *writing) fail(err error) record.Outcome {
 	if w.calls > 0 {
 		forgetEmpty(&w.held)
 	}
-	out := record.Outcome{Reason: failure.ReasonOf(err), Err: err, Held: w.held, Calls: w.calls, Omissions: w.learnt}
+	out := failed(err)
+	out.Held, out.Calls, out.Omissions = w.held, w.calls, w.learnt
+	return out
+}
+
+// failed is the part of an outcome that an error tells.
+func failed(err error) record.Outcome {
+	out := record.Outcome{Reason: failure.ReasonOf(err), Err: err}
 	var e *failure.Error
 	if errors.As(err, &e) {
 		out.Status, out.RetryAfter = e.Status, e.RetryAfter

@@ -423,3 +423,40 @@ func TestEveryFaultEndsInOneTrueContact(t *testing.T) {
 		t.Errorf("contact: %+v", got)
 	}
 }
+
+func TestNoEmailForABlocklistedContact(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, brevosim.Options{})
+	out := w.deliver(record.Contact{Phone: "+33612345678", Create: true}, record.Held{})
+	expect(t, out, "")
+	if err := w.sim.BlocklistContact(out.Held.ID); err != nil {
+		t.Fatal(err)
+	}
+	out = w.deliver(zoe(number(1)), stored(t, out.Held))
+	expect(t, out, "", "email: no email added to a blocklisted contact")
+	if got := w.only(); got.Email != "" || !got.EmailBlacklisted || got.Attributes["TICKETS"] != 1.0 {
+		t.Errorf("contact: %+v", got)
+	}
+	expectQuiet(t, w, zoe(number(1)), out.Held)
+}
+
+func TestAContactOfAnotherCustomerIsNeverAdopted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, brevosim.Options{})
+	theirs := w.add(brevosim.Contact{Email: "max@example.com", SMS: "33612345678"})
+	change := func(c record.Contact) record.Change {
+		return record.Change{Contact: &c, NotOurs: []int64{theirs}}
+	}
+	caller := w.Deliver(t.Context(), change(record.Contact{Phone: "+33612345678", Create: true, Attributes: []record.Attribute{number(1)}}))
+	if caller.Adopt || caller.Reason != "" || caller.Skipped != "no identifier left" {
+		t.Errorf("a caller with only their phone: %+v", caller)
+	}
+	c := zoe(number(2))
+	mixed := w.Deliver(t.Context(), change(c))
+	if got, _ := w.sim.Contact(mixed.Held.ID); mixed.Adopt || got.Email != "zoe@example.com" || got.SMS != "" {
+		t.Errorf("a customer with an email of their own: %+v, contact %+v", mixed, got)
+	}
+	if got, _ := w.sim.Contact(theirs); got.Attributes["TICKETS"] != nil {
+		t.Errorf("their contact was written: %+v", got)
+	}
+}

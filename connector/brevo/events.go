@@ -55,42 +55,37 @@ type eventIdentifiers struct {
 // contact is skipped: the caller settles the contact first, so that none means
 // that there will be none.
 func (d *Destination) deliverEvent(ctx context.Context, c record.Change) record.Outcome {
-	out := record.Outcome{Held: c.Held}
 	if c.Held.ID == 0 {
-		out.Skipped = skippedAbsent
-		return out
+		return record.Outcome{Skipped: skippedAbsent, Held: c.Held}
 	}
 	body, omissions, err := newEventBody(c.Event, c.Held.ID)
-	out.Omissions = omissions
-	if err != nil {
-		out.Reason, out.Err = failure.Invalid, &failure.Error{Op: opEvent, Reason: failure.Invalid, Err: err}
-		return out
+	w := &writing{d: d}
+	var got answer
+	if err == nil {
+		got, err = w.postEvent(ctx, body)
 	}
+	out := record.Outcome{Omissions: omissions}
+	if err != nil {
+		out = failed(err)
+	}
+	out.Held, out.Status, out.Calls = c.Held, got.status, w.calls
+	return out
+}
+
+// postEvent makes the call.
+func (w *writing) postEvent(ctx context.Context, body *eventBody) (answer, error) {
 	raw, err := json.Marshal(body)
 	if err != nil {
-		err = unencodable(opEvent, err)
-		out.Reason, out.Err = failure.ReasonOf(err), err
-		return out
+		return answer{}, unencodable(opEvent, err)
 	}
-	w := &writing{d: d, held: c.Held}
-	got, err := w.call(ctx, opEvent, write, http.MethodPost, "/events", raw)
-	if err != nil {
-		out = w.fail(err)
-	}
-	out.Status, out.Calls = got.status, w.calls
-	return out
+	return w.call(ctx, opEvent, write, http.MethodPost, "/events", raw)
 }
 
 // newEventBody checks an event against the rules of facts/brevo.md 4.1 and leaves
 // out the properties that break them.
 func newEventBody(e *record.Event, contact int64) (*eventBody, []record.Omission, error) {
-	switch {
-	case !isName(e.Name):
-		return nil, nil, errors.New("the event's name may have letters, digits, - and _ only, at most 255")
-	case e.ID == "":
-		return nil, nil, errors.New("the event has no id")
-	case e.At.IsZero():
-		return nil, nil, errors.New("the event has no time")
+	if err := checkEvent(e); err != nil {
+		return nil, nil, &failure.Error{Op: opEvent, Reason: failure.Invalid, Err: err}
 	}
 	c := &cleaner{rule: e.Rule}
 	properties := make(map[string]any, len(e.Properties)+1)
@@ -104,6 +99,19 @@ func newEventBody(e *record.Event, contact int64) (*eventBody, []record.Omission
 		Name: e.Name, Date: e.At.UTC().Truncate(time.Millisecond).Format(eventDate),
 		Identifiers: eventIdentifiers{ContactID: contact}, Properties: properties,
 	}, c.omissions, nil
+}
+
+// checkEvent says what makes an event impossible to send.
+func checkEvent(e *record.Event) error {
+	switch {
+	case !isName(e.Name):
+		return errors.New("the event's name may have letters, digits, - and _ only, at most 255")
+	case e.ID == "":
+		return errors.New("the event has no id")
+	case e.At.IsZero():
+		return errors.New("the event has no time")
+	}
+	return nil
 }
 
 // isName says whether Brevo takes a name for an event or a property.

@@ -79,14 +79,14 @@ func (d *Digest) Once(ctx context.Context, lease store.Lease) (Digested, error) 
 	if err := d.o.Store.SaveDigest(ctx, lease, out); err != nil {
 		return Digested{}, fmt.Errorf("save digest: %w", err)
 	}
-	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.hints}, nil
+	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile()}, nil
 }
 
 // batch is one digest on its way.
 type batch struct {
 	at      time.Time
 	results []store.RecordResult
-	hints   []Hint
+	hints   []datedHint
 	// deltas are what the records tell, merged by fact, with the most urgent lane.
 	deltas map[fact.Key]*fact.Fact
 	lanes  map[fact.Key]record.Lane
@@ -116,7 +116,11 @@ func (d *Digest) read(records []record.Record) *batch {
 			result.State, result.Reason = store.Ignored, decoded.Ignored
 		}
 		b.results = append(b.results, result)
-		b.hints = append(b.hints, decoded.Hints...)
+		if r.Lane != record.Backfill { // of the past there is nothing new to read
+			for _, h := range decoded.Hints {
+				b.hints = append(b.hints, datedHint{h, r.At})
+			}
+		}
 		for _, f := range decoded.Facts {
 			b.add(f, r.Lane)
 		}
@@ -234,6 +238,34 @@ func (b *batch) merge(known *store.Neighbours, o *profile.Options) {
 	for _, s := range b.facts {
 		s.links = profile.LinksOf(s.Fact, o)
 	}
+}
+
+// datedHint is a hint with the moment of the record that gave it.
+type datedHint struct {
+	Hint
+	at time.Time
+}
+
+// worthwhile returns each hint once, without conversations that are known to be
+// closed or were read since.
+func (b *batch) worthwhile() []Hint {
+	var out []Hint
+	seen := map[Hint]bool{}
+	for _, h := range b.hints {
+		if !seen[h.Hint] && !b.hasRead(h) {
+			out = append(out, h.Hint)
+		}
+		seen[h.Hint] = true
+	}
+	return out
+}
+
+func (b *batch) hasRead(h datedHint) bool {
+	if h.Task != "" || h.Reservation != "" {
+		return false
+	}
+	s, known := b.facts[fact.Key{Kind: fact.Conversation, SID: h.Conversation}]
+	return known && (!s.Fact.Time(fact.Closed).IsZero() || s.ReadAt.After(h.at.Add(10*time.Second)))
 }
 
 func sortedTokens(set map[store.Token]bool) []store.Token {

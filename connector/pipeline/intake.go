@@ -48,7 +48,8 @@ func NewIntake(s store.Capturer, clock func() time.Time, kept func(connector str
 	}
 }
 
-// Keep stores pages of a connector and returns when they are durable. It gives
+// Keep stores pages of a connector and returns when they are durable, with what
+// the group they were stored in counted. It gives
 // ErrBusy at once when too many wait already; after an ended context it is not
 // known whether the pages were stored, and keeping them again is harmless.
 func (i *Intake) Keep(ctx context.Context, connector string, pages ...record.Page) (store.Captured, error) {

@@ -12,18 +12,24 @@ type Counts map[store.DeliveryKind]map[store.DeliveryState]int
 type stats struct {
 	mu     sync.Mutex
 	counts Counts
+	// retrying are deliveries that failed and wait for another try.
+	retrying map[int64]bool
 }
 
 func (s *stats) add(group []store.Settlement) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.counts == nil {
-		s.counts = Counts{}
+		s.counts, s.retrying = Counts{}, map[int64]bool{}
 	}
 	for _, g := range group {
 		if g.State == store.Pending {
+			if g.Reason != "" {
+				s.retrying[g.Delivery.ID] = true
+			}
 			continue
 		}
+		delete(s.retrying, g.Delivery.ID)
 		kind := s.counts[g.Delivery.Kind]
 		if kind == nil {
 			kind = map[store.DeliveryState]int{}
@@ -31,6 +37,14 @@ func (s *stats) add(group []store.Settlement) {
 		}
 		kind[g.State]++
 	}
+}
+
+// Retrying is how many deliveries failed since the process started and wait for
+// another try.
+func (d *Deliver) Retrying() int {
+	d.stats.mu.Lock()
+	defer d.stats.mu.Unlock()
+	return len(d.stats.retrying)
 }
 
 // Counts returns what was settled since the process started.

@@ -1,15 +1,41 @@
 package profile
 
 import (
-	"sort"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"flexbrevo/connector/fact"
 )
 
-// join finds the survey answers and the contact tasks they are about.
-func (b *builder) join() {
+// answers finds the survey answers and the contact tasks they are about.
+func (b *builder) answers() {
+	if b.o.CSAT != nil && len(b.o.CSAT) == 0 {
+		return
+	}
+	b.posted()
+	b.kept()
+	slices.SortFunc(b.Answers, func(x, y *Answer) int { return order(x.At, x.Fact.SID, y.At, y.Fact.SID) })
+}
+
+// posted adds answers that survey tools posted.
+func (b *builder) posted() {
+	for _, r := range b.readings {
+		score, ok := Number(r.Values[fact.Score].V)
+		if r.Kind != fact.Survey || !ok {
+			continue
+		}
+		scale, _ := Number(r.Values[fact.Scale].V)
+		a := &Answer{Fact: r.Fact, Score: score, Scale: scale, Comment: r.Text(fact.Comment), At: r.Time(fact.Submitted)}
+		a.Task = b.namedBy(r.Fact, a.At)
+		b.answer(a)
+	}
+}
+
+// kept adds answers that were written into the attributes of a task.
+func (b *builder) kept() {
 	places := b.o.CSAT
 	if places == nil {
 		places = usualPlaces
@@ -18,78 +44,73 @@ func (b *builder) join() {
 		if t.EndedAt.IsZero() {
 			continue // an answer may still change while its task lives
 		}
-		for _, p := range places {
-			if score, ok := p.Read(t); ok {
-				a := &Answer{Fact: t.Fact, Score: score, Scale: p.Scale, At: t.EndedAt, Channel: t.Channel}
-				a.Task = t
-				if t.Survey {
-					a.Task = b.aboutTask(t)
-				}
-				b.answer(a)
-				break
-			}
-		}
-	}
-	sort.SliceStable(b.Answers, func(i, j int) bool {
-		return before(b.Answers[i].At, b.Answers[i].Fact.SID, b.Answers[j].At, b.Answers[j].Fact.SID)
-	})
-}
-
-// posted adds answers that survey tools posted.
-func (b *builder) posted(facts []*fact.Fact) {
-	for _, f := range facts {
-		if f.Kind != fact.Survey {
-			continue
-		}
-		score, ok := Number(f.Values[fact.Score].V)
+		score, scale, ok := read(places, t)
 		if !ok {
 			continue
 		}
-		scale, _ := Number(f.Values[fact.Scale].V)
-		a := &Answer{Fact: f, Score: score, Scale: scale, Comment: f.Text(fact.Comment), At: f.Time(fact.Submitted)}
-		a.Task = b.lastTask(func(t *Task) bool {
-			return t.SID == f.Text(fact.TaskSID) || (t.ConversationSID != "" && t.ConversationSID == f.Text(fact.ConversationSID))
-		}, a)
+		a := &Answer{Fact: t.Fact, Score: score, Scale: scale, At: t.EndedAt, Channel: t.Channel, Task: t}
+		if t.Survey {
+			a.Task = b.aboutTask(t)
+		}
 		b.answer(a)
 	}
+}
+
+// read gives the score of the first place that has one, and its scale.
+func read(places []CSATPlace, t *Task) (score, scale float64, ok bool) {
+	for _, p := range places {
+		if score, ok := p.Read(t); ok && sane(score) {
+			return score, p.Scale, true
+		}
+	}
+	return 0, 0, false
 }
 
 func (b *builder) answer(a *Answer) {
 	if a.Task != nil {
 		a.Channel = a.Task.Channel
 	}
-	a.InScope = a.Channel == "" || b.o.inScope(a.Channel)
+	if a.InScope = a.Channel == "" || b.o.inScope(a.Channel); !a.InScope {
+		return
+	}
 	if b.o.CSATScale > 0 && a.Scale > 0 {
-		a.Score, a.Scale = a.Score*b.o.CSATScale/a.Scale, b.o.CSATScale
+		if scaled := a.Score * b.o.CSATScale / a.Scale; sane(scaled) {
+			a.Score, a.Scale = scaled, b.o.CSATScale
+		}
 	}
-	if a.InScope {
-		b.Answers = append(b.Answers, a)
-	}
+	b.Answers = append(b.Answers, a)
 }
 
 // aboutTask finds the contact task that a survey task asks about: the one it
 // names, else the latest of the same group that began before it.
 func (b *builder) aboutTask(s *Task) *Task {
-	key := groupKey(s)
 	var found *Task
 	for _, t := range b.tasks {
 		if t.Survey {
 			continue
 		}
-		if t.SID == key {
+		if t.SID == s.groupKey {
 			return t
 		}
-		if groupKey(t) == key && !t.startedAt().After(s.startedAt()) {
+		if t.groupKey == s.groupKey && !t.startedAt.After(s.startedAt) {
 			found = t
 		}
 	}
 	return found
 }
 
-func (b *builder) lastTask(match func(*Task) bool, a *Answer) *Task {
+// namedBy finds the contact task that a posted answer is about: the one it names,
+// else the latest that was held in its conversation before it, else the first.
+func (b *builder) namedBy(f *fact.Fact, at time.Time) *Task {
+	task, conversation := f.Text(fact.TaskSID), f.Text(fact.ConversationSID)
 	var found *Task
 	for _, t := range b.tasks {
-		if !t.Survey && match(t) && (found == nil || !t.startedAt().After(a.At)) {
+		switch {
+		case t.Survey:
+		case t.SID == task:
+			return t
+		case t.ConversationSID == "" || t.ConversationSID != conversation:
+		case found == nil || !t.startedAt.After(at):
 			found = t
 		}
 	}
@@ -112,16 +133,19 @@ func surveyNumber(t *Task, name string) (float64, bool) {
 }
 
 // Number reads a number or text that is one: answers are stored either way
-// (facts/twilio.md 4.3).
+// (facts/twilio.md 4.3). What no survey asks for, such as the NaN that text may
+// spell, is none: metrics must stay numbers.
 func Number(v any) (float64, bool) {
 	switch v := v.(type) {
 	case int:
-		return float64(v), true
+		return float64(v), sane(float64(v))
 	case float64:
-		return v, true
+		return v, sane(v)
 	case string:
 		f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-		return f, err == nil
+		return f, err == nil && sane(f)
 	}
 	return 0, false
 }
+
+func sane(f float64) bool { return math.Abs(f) <= 1e15 }

@@ -1,7 +1,9 @@
 package profile
 
 import (
-	"sort"
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"flexbrevo/connector/fact"
@@ -23,6 +25,8 @@ type Group struct {
 	// only certain some time after it.
 	Quiet   bool
 	Channel string
+	// opens says that the contact is the first that was held in its thread.
+	opens bool
 }
 
 // Members are the facts the group is made of.
@@ -37,22 +41,18 @@ func (g *Group) Members() []fact.Key {
 	return out
 }
 
-// read sorts facts into tasks and threads.
-func (b *builder) read(facts []*fact.Fact) {
-	for _, f := range facts {
-		switch f.Kind {
+// sort makes tasks and threads of the facts, in order of their start.
+func (b *builder) sort() {
+	for _, r := range b.readings {
+		switch r.Kind {
 		case fact.Task:
-			b.tasks = append(b.tasks, newTask(f, b.o))
+			b.tasks = append(b.tasks, newTask(r, b.o))
 		case fact.Conversation:
-			b.threads = append(b.threads, newThread(f, b.o))
+			b.threads = append(b.threads, newThread(r, b.o))
 		}
 	}
-	sort.Slice(b.tasks, func(i, j int) bool {
-		return before(b.tasks[i].startedAt(), b.tasks[i].SID, b.tasks[j].startedAt(), b.tasks[j].SID)
-	})
-	sort.Slice(b.threads, func(i, j int) bool {
-		return before(b.threads[i].CreatedAt, b.threads[i].SID, b.threads[j].CreatedAt, b.threads[j].SID)
-	})
+	slices.SortFunc(b.tasks, func(x, y *Task) int { return order(x.startedAt, x.SID, y.startedAt, y.SID) })
+	slices.SortFunc(b.threads, func(x, y *Thread) int { return order(x.CreatedAt, x.SID, y.CreatedAt, y.SID) })
 	for _, t := range b.tasks {
 		if !t.Survey && t.InScope {
 			b.Tasks = append(b.Tasks, t)
@@ -60,11 +60,9 @@ func (b *builder) read(facts []*fact.Fact) {
 	}
 }
 
-func before(a time.Time, aSID string, b time.Time, bSID string) bool {
-	if !a.Equal(b) {
-		return a.Before(b)
-	}
-	return aSID < bSID
+// order compares by time, and things of one time by SID.
+func order(x time.Time, xSID string, y time.Time, ySID string) int {
+	return cmp.Or(x.Compare(y), strings.Compare(xSID, ySID))
 }
 
 // group divides the contact tasks in scope by what they say they belong to, and
@@ -72,9 +70,9 @@ func before(a time.Time, aSID string, b time.Time, bSID string) bool {
 // again opens the first contact only.
 func (b *builder) group() {
 	u := newUnion(len(b.Tasks))
-	owner := map[string]int{}
+	owner := make(map[string]int, 2*len(b.Tasks))
 	for i, t := range b.Tasks {
-		for _, key := range []string{groupKey(t), t.SID} {
+		for _, key := range [...]string{t.groupKey, t.SID} {
 			if j, ok := owner[key]; ok {
 				u.join(i, j)
 			} else {
@@ -90,93 +88,85 @@ func (b *builder) group() {
 			index[u.find(i)] = g
 			b.Groups = append(b.Groups, g)
 		}
-		t.group = g
 		t.Transfer = len(g.Tasks) > 0
 		g.Tasks = append(g.Tasks, t)
 	}
 	b.giveThreads()
 	for _, g := range b.Groups {
-		b.span(g)
+		g.span(b.o.settle())
 	}
-	sort.SliceStable(b.Groups, func(i, j int) bool {
-		return before(b.Groups[i].StartedAt, b.Groups[i].Anchor.SID, b.Groups[j].StartedAt, b.Groups[j].Anchor.SID)
+	slices.SortStableFunc(b.Groups, func(x, y *Group) int {
+		return order(x.StartedAt, x.Anchor.SID, y.StartedAt, y.Anchor.SID)
 	})
 	b.Contacts = len(b.Groups)
 }
 
-// groupKey is what the task's group is called: the first of these that it has.
-func groupKey(t *Task) string {
-	return first(
-		str(t.Attributes, "conversations", "conversation_id"),
-		str(t.Attributes, "flexInteractionSid"),
-		t.ConversationSID,
-		str(t.Attributes, "call_sid"),
-		t.SID,
-	)
-}
-
+// giveThreads gives each thread in scope to the contacts that were held in it; one
+// that no known task used is a contact of its own.
 func (b *builder) giveThreads() {
 	users := map[string][]*Group{}
 	for _, g := range b.Groups { // in order of their first task
 		for _, t := range g.Tasks {
 			if t.ConversationSID != "" {
-				users[t.ConversationSID] = append(users[t.ConversationSID], g)
+				users[t.ConversationSID] = appendNew(users[t.ConversationSID], g)
 			}
 		}
 	}
+	elsewhere := b.threadsOutOfScope()
 	for _, th := range b.threads {
 		groups := users[th.SID]
 		if len(groups) > 0 {
 			th.Channel, th.InScope = groups[0].Tasks[0].Channel, true
+		} else if th.InScope && !elsewhere[th.SID] {
+			groups = []*Group{{}}
+			b.Groups = append(b.Groups, groups[0])
 		}
 		if !th.InScope {
 			continue
 		}
 		b.Threads = append(b.Threads, th)
-		if len(groups) == 0 {
-			if !b.usedOutOfScope(th) {
-				b.Groups = append(b.Groups, &Group{Thread: th})
-			}
-			continue
-		}
-		for _, g := range groups {
-			if g.Thread == nil {
-				g.Thread = th
-			}
+		th.give(groups)
+	}
+}
+
+// give makes th the thread of those groups that have none yet, the first of which
+// it opens.
+func (th *Thread) give(groups []*Group) {
+	for _, g := range groups {
+		if g.Thread == nil {
+			g.Thread, g.opens = th, len(th.groups) == 0
+			th.groups = append(th.groups, g)
 		}
 	}
 }
 
-// usedOutOfScope says whether a thread is the thread of tasks that are not
-// counted, so that it is no contact of its own.
-func (b *builder) usedOutOfScope(th *Thread) bool {
+// threadsOutOfScope are the threads of tasks that are not counted, and that are
+// therefore no contacts of their own.
+func (b *builder) threadsOutOfScope() map[string]bool {
+	out := map[string]bool{}
 	for _, t := range b.tasks {
-		if t.ConversationSID == th.SID && !t.InScope {
-			return true
+		if !t.InScope {
+			out[t.ConversationSID] = true
 		}
 	}
-	return false
+	return out
 }
 
 // span finds when a group began and ended: at the first of its thread having
 // been closed and all its tasks having ended with no other beginning soon after.
-func (b *builder) span(g *Group) {
-	first := true // is this the contact that opened the thread?
+func (g *Group) span(settle time.Duration) {
 	if len(g.Tasks) > 0 {
 		t := g.Tasks[0]
-		g.StartedAt, g.Anchor, g.Channel = t.startedAt(), t.Fact.Key(), t.Channel
-		g.EndedAt = b.quiet(g.Tasks)
+		g.StartedAt, g.Anchor, g.Channel = t.startedAt, t.Fact.Key(), t.Channel
+		g.EndedAt = quiet(g.Tasks, settle)
 		g.Quiet = !g.EndedAt.IsZero()
-		first = b.opens(g)
 	}
 	th := g.Thread
 	if th == nil {
 		return
 	}
-	if g.Channel == "" {
-		g.Channel = th.Channel
-	}
-	if first && !th.CreatedAt.IsZero() && (g.StartedAt.IsZero() || !th.CreatedAt.After(g.StartedAt)) {
+	g.Channel = first(g.Channel, th.Channel)
+	if g.opens && !th.CreatedAt.IsZero() && (g.StartedAt.IsZero() || !th.CreatedAt.After(g.StartedAt)) {
 		g.StartedAt, g.Anchor = th.CreatedAt, th.Fact.Key()
 	}
 	if g.Anchor == (fact.Key{}) {
@@ -187,29 +177,16 @@ func (b *builder) span(g *Group) {
 	}
 }
 
-// opens says whether no earlier group uses the same thread.
-func (b *builder) opens(g *Group) bool {
-	for _, other := range b.Groups {
-		if other == g || other.Thread != g.Thread || len(other.Tasks) == 0 {
-			continue
-		}
-		if before(other.Tasks[0].startedAt(), other.Tasks[0].SID, g.Tasks[0].startedAt(), g.Tasks[0].SID) {
-			return false
-		}
-	}
-	return true
-}
-
 // quiet is the first moment at which all tasks that had begun were over and none
 // began within the settling time; zero when there is none yet.
-func (b *builder) quiet(tasks []*Task) time.Time {
+func quiet(tasks []*Task, settle time.Duration) time.Time {
 	var end time.Time
 	for i, t := range tasks {
 		if t.EndedAt.IsZero() {
 			return time.Time{}
 		}
 		end = latest(end, t.EndedAt)
-		if i+1 < len(tasks) && tasks[i+1].startedAt().After(end.Add(b.o.settle())) {
+		if i+1 < len(tasks) && tasks[i+1].startedAt.After(end.Add(settle)) {
 			return end
 		}
 	}

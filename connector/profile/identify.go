@@ -78,10 +78,10 @@ func (b *builder) contactAttributes() map[string]any {
 // name looks for a person's name where tasks and threads keep one. An identifier
 // of the customer is no name, also one that was not the newest.
 func (b *builder) name() string {
-	var identities []string
+	identities := map[string]bool{}
 	for _, r := range b.readings {
 		for _, i := range r.given.Identities {
-			identities = appendNew(identities, i)
+			identities[i] = true
 		}
 	}
 	for _, r := range b.readings {
@@ -89,7 +89,7 @@ func (b *builder) name() string {
 			str(r.attributes, "name"), str(r.attributes, "customerName"), str(r.attributes, "customers", "name"),
 			textOf(object(r.attributes, "pre_engagement_data")["friendlyName"]),
 		} {
-			if name := nameOf(s, b.o.Region); name != "" && !slices.Contains(identities, name) {
+			if name := nameOf(s, b.o.Region); name != "" && !identities[name] {
 				return name
 			}
 		}

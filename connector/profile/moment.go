@@ -1,7 +1,7 @@
 package profile
 
 import (
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,32 +64,62 @@ func NoteRaw(f *fact.Fact, eventType, key string, at time.Time) {
 }
 
 // Moments returns everything that happened to the customer and is in scope, in
-// order of time.
+// order of time. The maps are shared between moments, and must not be changed.
 func (p *Profile) Moments(o *Options) []Moment {
 	var out []Moment
+	tasks := map[*Task]*Moment{} // what all moments of a task have in common
+	groups := make(map[*Group]map[string]any, len(p.Groups))
 	for _, g := range p.Groups {
-		out = append(out, groupMoments(g, o)...)
+		groups[g] = g.env()
 		for _, t := range g.Tasks {
-			out = append(out, taskMoments(t)...)
+			tasks[t] = t.common(groups[g])
 		}
+		common := g.common(tasks, groups[g])
+		out = g.started(out, common)
+		for _, t := range g.Tasks {
+			out = t.moments(out, tasks[t])
+		}
+		out = g.ended(out, common, o)
+	}
+	for _, th := range p.Threads {
+		out = th.moments(out, groups)
 	}
 	for _, a := range p.Answers {
-		out = append(out, answerMoment(a))
-	}
-	sort.SliceStable(out, func(i, j int) bool {
-		if !out[i].At.Equal(out[j].At) {
-			return out[i].At.Before(out[j].At)
+		if !a.At.IsZero() {
+			out = append(out, a.moment(tasks[a.Task]))
 		}
-		return false
-	})
+	}
+	slices.SortStableFunc(out, func(a, b Moment) int { return a.At.Compare(b.At) })
 	return out
 }
 
-func taskMoments(t *Task) []Moment {
-	var out []Moment
+// common is what all moments of a task have in common.
+func (t *Task) common(conversation map[string]any) *Moment {
+	return &Moment{
+		Fact: t.Fact.Key(), Task: t.Env(), Conversation: conversation, Usual: t.usual(),
+		Worker: named(t.Worker, t.Fact.Text(fact.WorkerSID)),
+		Queue:  named(t.Queue, t.Fact.Text(fact.QueueSID)),
+	}
+}
+
+// as makes a moment of what it has in common with others; part tells several of
+// one type apart.
+func (m Moment) as(eventType, part string, at time.Time) Moment {
+	m.Type, m.Mark, m.At = eventType, eventType, at
+	if part == "" {
+		m.Key = eventType + ":" + m.Fact.SID
+	} else {
+		m.Mark += ":" + part
+		m.Key = m.Mark
+	}
+	m.Event = map[string]any{"type": m.Type, "id": m.Key, "at": at.UTC().Format(time.RFC3339)}
+	return m
+}
+
+func (t *Task) moments(out []Moment, common *Moment) []Moment {
 	add := func(eventType string, at time.Time) {
 		if !at.IsZero() {
-			out = append(out, t.moment(eventType, "", at))
+			out = append(out, common.as(eventType, "", at))
 		}
 	}
 	add(TaskCreated, t.CreatedAt)
@@ -104,118 +134,116 @@ func taskMoments(t *Task) []Moment {
 			add(TaskAbandoned, t.EndedAt)
 		}
 	}
-	out = append(out, transfers(t)...)
-	return append(out, rawMoments(t)...)
+	out = t.transfers(out, common)
+	return rawMoments(out, t.Fact, func(time.Time) *Moment { return common })
 }
 
 // transfers are the moments at which another agent took over: a further accepted
 // reservation of the task, or the task itself when its group has an earlier one.
-func transfers(t *Task) []Moment {
-	var out []Moment
-	if t.Transfer && !t.startedAt().IsZero() {
-		out = append(out, t.moment(Transferred, t.SID, t.startedAt()))
+func (t *Task) transfers(out []Moment, common *Moment) []Moment {
+	if t.Transfer && !t.startedAt.IsZero() {
+		out = append(out, common.as(Transferred, t.SID, t.startedAt))
 	}
-	accepted := 0
-	for _, r := range t.reservations {
-		if r.accepted.IsZero() {
-			continue
-		}
-		if accepted++; accepted > 1 {
-			m := t.moment(Transferred, r.sid, r.accepted)
-			m.Worker = map[string]any{"name": r.worker}
+	accepted := t.accepted()
+	for i, r := range accepted {
+		if i > 0 && r.movedFrom(accepted[i-1]) {
+			m := common.as(Transferred, r.sid, r.accepted)
+			m.Worker = named(r.worker, r.workerSID)
 			out = append(out, m)
 		}
 	}
 	return out
 }
 
-func rawMoments(t *Task) []Moment {
-	var out []Moment
-	for name, p := range t.Fact.Parts {
+// rawMoments are the raw source events that were noted on a fact; common gives
+// what one has in common with others of its time, nil for nothing.
+func rawMoments(out []Moment, f *fact.Fact, common func(at time.Time) *Moment) []Moment {
+	before := len(out)
+	for name, p := range f.Parts {
 		rest, ok := strings.CutPrefix(name, rawPart)
 		if !ok {
 			continue
 		}
 		eventType, key, _ := strings.Cut(rest, " ")
-		out = append(out, t.moment(eventType, key, p.Time(fact.Created)))
+		at := p.Time(fact.Created)
+		if c := common(at); c != nil && !at.IsZero() {
+			out = append(out, c.as(eventType, key, at))
+		}
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
+	slices.SortFunc(out[before:], func(a, b Moment) int { return strings.Compare(a.Key, b.Key) })
 	return out
 }
 
-// moment makes a task's event; part tells several of one type apart.
-func (t *Task) moment(eventType, part string, at time.Time) Moment {
-	m := Moment{
-		Type: eventType, Key: eventType + ":" + t.SID, Mark: eventType,
-		Fact: t.Fact.Key(), At: at,
-		Task: t.Env(), Worker: named(t.Worker, t.Fact.Text(fact.WorkerSID)),
-		Queue: named(t.Queue, t.Fact.Text(fact.QueueSID)), Usual: t.usual(),
-	}
-	if part != "" {
-		m.Mark += ":" + part
-		m.Key = m.Mark
-	}
-	if t.group != nil {
-		m.Conversation = t.group.env()
-	}
-	m.event()
-	return m
+// moments are a thread's raw events, which belong to the contact that was held in
+// it at that time.
+func (th *Thread) moments(out []Moment, groups map[*Group]map[string]any) []Moment {
+	return rawMoments(out, th.Fact, func(at time.Time) *Moment {
+		var g *Group
+		for _, next := range th.groups {
+			if g == nil || !next.StartedAt.After(at) {
+				g = next
+			}
+		}
+		if g == nil {
+			return nil
+		}
+		return &Moment{Fact: th.Fact.Key(), Conversation: groups[g], Usual: g.usual()}
+	})
 }
 
-func (m *Moment) event() {
-	m.Event = map[string]any{"type": m.Type, "id": m.Key, "at": m.At.UTC().Format(time.RFC3339)}
+// common is what both moments of a contact have in common: its last task tells
+// who and where.
+func (g *Group) common(tasks map[*Task]*Moment, conversation map[string]any) *Moment {
+	m := Moment{Conversation: conversation}
+	if n := len(g.Tasks); n > 0 {
+		m = *tasks[g.Tasks[n-1]]
+	}
+	m.Fact, m.Members, m.Usual = g.Anchor, g.Members(), g.usual()
+	return &m
 }
 
-func groupMoments(g *Group, o *Options) []Moment {
-	var out []Moment
-	add := func(eventType string, at, notBefore time.Time) {
-		if at.IsZero() {
-			return
-		}
-		m := Moment{
-			Type: eventType, Key: eventType + ":" + g.Anchor.SID, Mark: eventType,
-			Fact: g.Anchor, Members: g.Members(), At: at, NotBefore: notBefore,
-			Conversation: g.env(), Usual: g.usual(),
-		}
-		if n := len(g.Tasks); n > 0 {
-			t := g.Tasks[n-1]
-			m.Task, m.Worker, m.Queue = t.Env(), named(t.Worker, t.Fact.Text(fact.WorkerSID)), named(t.Queue, t.Fact.Text(fact.QueueSID))
-		}
-		m.event()
-		out = append(out, m)
+func (g *Group) started(out []Moment, common *Moment) []Moment {
+	if g.StartedAt.IsZero() {
+		return out
 	}
-	add(ConversationStarted, g.StartedAt, time.Time{})
-	var certain time.Time
+	return append(out, common.as(ConversationStarted, "", g.StartedAt))
+}
+
+func (g *Group) ended(out []Moment, common *Moment, o *Options) []Moment {
+	if g.EndedAt.IsZero() {
+		return out
+	}
+	m := common.as(ConversationEnded, "", g.EndedAt)
 	if g.Quiet {
-		certain = g.EndedAt.Add(o.settle() + o.CaptureLag)
+		m.NotBefore = g.EndedAt.Add(o.settle() + o.CaptureLag)
 	}
-	add(ConversationEnded, g.EndedAt, certain)
-	return out
+	return append(out, m)
 }
 
-func answerMoment(a *Answer) Moment {
+// moment is the answer's event; about is what the moments of the task that it is
+// about have in common, nil when that is not known.
+func (a *Answer) moment(about *Moment) Moment {
 	m := Moment{
-		Type: SurveyCompleted, Key: SurveyCompleted + ":" + a.Fact.SID, Mark: SurveyCompleted,
-		Fact: a.Fact.Key(), At: a.At,
+		Fact:   a.Fact.Key(),
 		Survey: map[string]any{"score": a.Score, "comment": a.Comment, "channel": a.Channel},
 		Usual:  map[string]any{"score": a.Score},
 	}
 	if a.Scale > 0 {
 		m.Survey["scale"], m.Usual["scale"] = a.Scale, a.Scale
 	}
-	if a.Channel != "" {
-		m.Usual["channel"] = a.Channel
-	}
-	if t := a.Task; t != nil {
-		m.Task, m.Worker, m.Queue = t.Env(), named(t.Worker, t.Fact.Text(fact.WorkerSID)), named(t.Queue, t.Fact.Text(fact.QueueSID))
-		for _, name := range []string{"task_sid", "conversation_sid", "direction", "queue", "agent"} {
-			if v, ok := t.usual()[name]; ok {
+	put(m.Usual, "channel", a.Channel)
+	put(m.Usual, "task_sid", a.Fact.Text(fact.TaskSID))
+	put(m.Usual, "conversation_sid", a.Fact.Text(fact.ConversationSID))
+	if about != nil {
+		m.Task, m.Worker, m.Queue = about.Task, about.Worker, about.Queue
+		m.Conversation = about.Conversation
+		for _, name := range [...]string{"task_sid", "conversation_sid", "direction", "queue", "agent"} {
+			if v, ok := about.Usual[name]; ok {
 				m.Usual[name] = v
 			}
 		}
 	}
-	m.event()
-	return m
+	return m.as(SurveyCompleted, "", a.At)
 }
 
 // Env is the task as an expression sees it, under the name "task".

@@ -95,8 +95,9 @@ type builder struct {
 	o *Options
 	// readings are the facts with what was read from each once, newest first.
 	readings []reading
-	// tasks are all, in scope or not; Profile holds those in scope.
-	tasks []*Task
+	// tasks and threads are all, in scope or not; Profile holds those in scope.
+	tasks   []*Task
+	threads []*Thread
 }
 
 // reading is a fact with its attributes and identifiers.

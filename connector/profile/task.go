@@ -1,7 +1,8 @@
 package profile
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ type Task struct {
 	SID        string
 	Attributes map[string]any
 	Channel    string // normalised
-	Direction  string // "inbound", "outbound" or ""
+	Direction  string // "inbound", "outbound", "" or what else the source calls it
 	Survey     bool   // it carries a survey, and is no contact
 	InScope    bool
 
@@ -34,17 +35,21 @@ type Task struct {
 	Waited, Handled                bool
 
 	reservations []reservation
-	group        *Group
+	// startedAt is when it began, as far as is known; groupKey what its group is
+	// called.
+	startedAt time.Time
+	groupKey  string
 }
 
 type reservation struct {
 	sid                                           string
-	worker                                        string
+	worker, workerSID, queueSID                   string
 	created, accepted, wrapup, completed, refused time.Time
 }
 
-func newTask(f *fact.Fact, o *Options) *Task {
-	t := &Task{Fact: f, SID: f.SID, Attributes: fact.Newest(f)}
+func newTask(r reading, o *Options) *Task {
+	f := r.Fact
+	t := &Task{Fact: f, SID: f.SID, Attributes: r.attributes}
 	t.Channel = channelOf(f, t.Attributes)
 	t.Direction = directionOf(t.Attributes)
 	t.Survey = isSurvey(t.Attributes)
@@ -53,11 +58,27 @@ func newTask(f *fact.Fact, o *Options) *Task {
 	t.Outcome = str(t.Attributes, "conversations", "outcome")
 	t.ConversationSID = str(t.Attributes, "conversationSid")
 	t.CreatedAt = f.Time(fact.Created)
+	if t.startedAt = t.CreatedAt; t.startedAt.IsZero() {
+		t.startedAt = firstTime(f)
+	}
+	t.groupKey = groupKey(t)
 	t.reserve()
 	t.life()
-	t.Abandoned = t.Canceled && t.AcceptedAt.IsZero() && !t.Survey && abandoned(t, o)
 	t.durations()
+	// Last, because the operator's own condition may ask for the durations.
+	t.Abandoned = t.Canceled && t.AcceptedAt.IsZero() && !t.Survey && abandoned(t, o)
 	return t
+}
+
+// groupKey is what the task's group is called: the first of these that it has.
+func groupKey(t *Task) string {
+	return first(
+		str(t.Attributes, "conversations", "conversation_id"),
+		str(t.Attributes, "flexInteractionSid"),
+		t.ConversationSID,
+		str(t.Attributes, "call_sid"),
+		t.SID,
+	)
 }
 
 // isSurvey follows facts/twilio.md 4.6.
@@ -83,6 +104,8 @@ func (t *Task) reserve() {
 		t.reservations = append(t.reservations, reservation{
 			sid:       sid,
 			worker:    first(p.Text(fact.WorkerName), p.Text(fact.WorkerSID)),
+			workerSID: p.Text(fact.WorkerSID),
+			queueSID:  p.Text(fact.QueueSID),
 			created:   p.Time(fact.Created),
 			accepted:  p.Time(fact.Accepted),
 			wrapup:    p.Time(fact.Wrapup),
@@ -90,14 +113,31 @@ func (t *Task) reserve() {
 			refused:   earliest(p.Time(fact.Rejected), p.Time(fact.TimedOut), p.Time(fact.Canceled), p.Time(fact.Rescinded)),
 		})
 	}
-	sort.Slice(t.reservations, func(i, j int) bool {
-		a, b := t.reservations[i], t.reservations[j]
-		if x, y := latest(a.accepted, a.created), latest(b.accepted, b.created); !x.Equal(y) {
-			return x.Before(y)
-		}
-		return a.sid < b.sid
+	slices.SortFunc(t.reservations, func(a, b reservation) int {
+		x, y := latest(a.accepted, a.created), latest(b.accepted, b.created)
+		return cmp.Or(x.Compare(y), strings.Compare(a.sid, b.sid))
 	})
 }
+
+// accepted are the reservations that an agent took, in order.
+func (t *Task) accepted() []reservation {
+	var out []reservation
+	for _, r := range t.reservations {
+		if !r.accepted.IsZero() {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// movedFrom says whether taking r after p moved the task: to another agent, or to
+// another queue, whose agent may be the same.
+func (r reservation) movedFrom(p reservation) bool {
+	return differ(r.queueSID, p.queueSID) || differ(r.workerSID, p.workerSID) || r.worker != p.worker
+}
+
+// differ says whether two SIDs are known and not the same.
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
 // life finds the task's moments. A task that was completed stays so, whatever
 // else is told of it.
@@ -105,11 +145,9 @@ func (t *Task) life() {
 	f := t.Fact
 	t.AcceptedAt = f.Time(fact.Assigned)
 	t.WrapupAt = f.Time(fact.Wrapup)
-	for _, r := range t.reservations {
+	for _, r := range t.accepted() {
 		t.AcceptedAt = earliest(t.AcceptedAt, r.accepted)
-		if !r.accepted.IsZero() && r.worker != "" {
-			t.Worker = r.worker // the last one who accepted, they are in order
-		}
+		t.Worker = first(r.worker, t.Worker) // the last one who accepted
 	}
 	switch completed, canceled := f.Time(fact.Completed), f.Time(fact.Canceled); {
 	case !completed.IsZero():
@@ -146,14 +184,6 @@ func (t *Task) durations() {
 		}
 	}
 	t.Handle = t.Talk + t.Wrap
-}
-
-// startedAt is when the task began, as far as is known.
-func (t *Task) startedAt() time.Time {
-	if !t.CreatedAt.IsZero() {
-		return t.CreatedAt
-	}
-	return firstTime(t.Fact)
 }
 
 // firstTime is the earliest moment known of a fact or its parts.
@@ -215,15 +245,15 @@ func NormalChannel(s string) string {
 	return s
 }
 
+// outbound is the direction of a contact that the centre began.
+const outbound = "outbound"
+
+// directionOf is what the attributes call the direction; Twilio's own words for
+// calls ("outbound-api") count as outbound.
 func directionOf(attributes map[string]any) string {
 	d := strings.ToLower(first(str(attributes, "direction"), str(attributes, "conversations", "direction")))
-	switch {
-	case strings.HasPrefix(d, "outbound"):
-		return "outbound"
-	case d != "":
-		return d
-	case str(attributes, "outbound_to") != "":
-		return "outbound"
+	if strings.HasPrefix(d, outbound) || d == "" && str(attributes, "outbound_to") != "" {
+		return outbound
 	}
-	return ""
+	return d
 }

@@ -16,14 +16,16 @@ type Thread struct {
 	InScope    bool
 	CreatedAt  time.Time
 	ClosedAt   time.Time // zero while it is not known to be closed
+	// groups are the contacts that were held in it, in order of their start.
+	groups []*Group
 }
 
-func newThread(f *fact.Fact, o *Options) *Thread {
+func newThread(r reading, o *Options) *Thread {
 	t := &Thread{
-		Fact: f, SID: f.SID, Attributes: fact.Newest(f),
-		CreatedAt: f.Time(fact.Created), ClosedAt: f.Time(fact.Closed),
+		Fact: r.Fact, SID: r.SID, Attributes: r.attributes,
+		CreatedAt: r.Time(fact.Created), ClosedAt: r.Time(fact.Closed),
 	}
-	t.Channel = threadChannel(f, t.Attributes)
+	t.Channel = threadChannel(r.Fact, t.Attributes)
 	t.InScope = o.inScope(t.Channel)
 	return t
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -44,13 +43,13 @@ func classify(req *http.Request, resp *http.Response, err error, now time.Time) 
 		}
 		return fail
 	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil { // whole has read it already
+	body, err := bodyOf(resp)
+	if err != nil {
 		fail.Reason, fail.Err = failure.Transient, err
 		return fail
 	}
 	if resp.StatusCode == http.StatusOK && looksLikeJSON(body) {
-		resp.Body = io.NopCloser(bytes.NewReader(body))
+		resp.Body = hold(body)
 		return nil
 	}
 	fail.Status = resp.StatusCode

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,10 +40,9 @@ func (c *client) get(ctx context.Context, rawURL string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	body, err := bodyOf(resp)
 	if err != nil {
-		return answer{}, fmt.Errorf("read answer: %w", err) // it is in memory
+		return answer{}, c.misread(rawURL, err)
 	}
 	date, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {

@@ -105,14 +105,14 @@ func hasParticipant(f *fact.Fact, address string) bool {
 func TestConversationsOfAMonthAgo(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	c := newCentre(t, world.Options{Seed: 2, Start: start, End: start.Add(12 * 24 * time.Hour), Contacts: 1500},
+	c := newCentre(t, world.Options{Seed: 2, Start: start, End: start.Add(12 * 24 * time.Hour), Contacts: 600},
 		twiliosim.Options{Seed: 2}, Options{InitialLookback: 20 * 24 * time.Hour})
 	whole := newKept()
 	whole.fetch(t, c.source, ConversationsStream)
 	c.compareConversations(t, whole)
 
 	t.Run("goes on after a failure at any page", func(t *testing.T) {
-		for n := 1; n <= whole.pages; n += 3 {
+		for n := 1; n <= whole.pages; n += 5 {
 			k := newKept()
 			k.failAt = n
 			fresh := sourceAt(t, c.sim, c.world, c.source.o, c.clock.now) // nothing remembered

@@ -1,6 +1,7 @@
 package twilio
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,6 +117,20 @@ func readFields(b []byte) (fields, error) {
 		return nil, errNotObject
 	}
 	return f, nil
+}
+
+// readObject reads an object into a struct. A member of another kind than expected
+// is as if it were not there.
+func readObject(b []byte, v any) error {
+	err := json.Unmarshal(b, v)
+	var kind *json.UnmarshalTypeError
+	if err == nil && !bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+		return errNotObject // null decodes into anything
+	}
+	if err != nil && (!errors.As(err, &kind) || kind.Field == "") {
+		return errNotObject
+	}
+	return nil
 }
 
 // text returns a member as text, see scalar.

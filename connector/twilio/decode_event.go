@@ -20,19 +20,20 @@ type event struct {
 	get    func(name string) string
 }
 
-// restEvent reads a row of the Events list.
+// restEvent reads a row of the Events list. A setup event may have no event_data.
 func restEvent(r record.Record) (*event, error) {
-	row, err := readFields(r.Body)
-	if err != nil {
+	var row struct {
+		Type   scalar `json:"event_type"`
+		Date   scalar `json:"event_date"`
+		DateMS scalar `json:"event_date_ms"`
+		Data   fields `json:"event_data"`
+	}
+	if err := readObject(r.Body, &row); err != nil {
 		return nil, err
 	}
-	data, err := readFields(row["event_data"])
-	if err != nil {
-		data = fields{} // a setup event may have none
-	}
 	return &event{
-		record: r, kind: first(row.text("event_type"), r.Type), get: data.text,
-		at: firstTime(r.At, row.text("event_date_ms"), row.text("event_date")),
+		record: r, kind: first(string(row.Type), r.Type), get: row.Data.text,
+		at: firstTime(r.At, string(row.DateMS), string(row.Date)),
 	}, nil
 }
 
@@ -68,7 +69,10 @@ func camel(name string) string {
 type cloudEvent struct {
 	Type scalar `json:"type"`
 	Time scalar `json:"time"`
-	Data fields `json:"data"`
+	Data struct {
+		Timestamp scalar `json:"timestamp"`
+		Payload   fields `json:"payload"`
+	} `json:"data"`
 }
 
 // Prefixes of Event Streams types.
@@ -83,32 +87,35 @@ const (
 // what they are about is read from Twilio.
 func decodeCloudEvent(r record.Record) (Decoded, error) {
 	var c cloudEvent
-	if !readHead(r.Body, &c) {
-		return Decoded{}, errNotObject
+	if err := readObject(r.Body, &c); err != nil {
+		return Decoded{}, err
 	}
-	kind := string(c.Type)
+	kind, payload := string(c.Type), c.Data.Payload
 	switch {
 	case strings.HasPrefix(kind, conversationsEvents):
-		return hintOfConversation(c.Data), nil
+		return hintOfConversation(r.Body), nil
 	case strings.HasPrefix(kind, eventStreamsEvents):
 		return Decoded{Ignored: ignoredTestEvent}, nil
 	case kind != "" && !strings.HasPrefix(kind, taskrouterEvents):
 		return Decoded{Ignored: ignoredUnknown}, nil
-	}
-	payload, err := readFields(c.Data["payload"])
-	if err != nil {
+	case payload == nil:
 		return Decoded{}, errNotObject
 	}
 	return (&event{
 		record: r, get: payload.text,
 		kind: first(payload.text("eventtype"), strings.TrimPrefix(kind, taskrouterEvents), r.Type),
-		at:   firstTime(r.At, payload.text("timestamp"), c.Data.text("timestamp"), string(c.Time)),
+		at:   firstTime(r.At, payload.text("timestamp"), string(c.Data.Timestamp), string(c.Time)),
 	}).decode()
 }
 
-func hintOfConversation(data fields) Decoded {
+// hintOfConversation looks for a conversation's SID where it may be.
+func hintOfConversation(body []byte) Decoded {
 	d := Decoded{Ignored: ignoredHint}
-	for _, f := range []fields{data, nested(data, "payload")} {
+	var c struct {
+		Data fields `json:"data"`
+	}
+	readHead(body, &c)
+	for _, f := range []fields{c.Data, nested(c.Data, "payload")} {
 		for _, name := range []string{"conversation_sid", "conversationSid", "ConversationSid"} {
 			if sid := f.text(name); isSID(sid, "CH") {
 				d.Hints = []Hint{{Conversation: sid}}

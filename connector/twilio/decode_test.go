@@ -18,7 +18,7 @@ import (
 // by Event Streams: the first to arrive is kept, and the others are not looked at.
 func TestThreeFormsOfOneEventGiveEqualFacts(t *testing.T) {
 	t.Parallel()
-	c := newCentre(t, world.Options{Seed: 21, Odd: true, Contacts: 600}, twiliosim.Options{Seed: 21}, Options{})
+	c := newCentre(t, world.Options{Seed: 21, Odd: true, Contacts: 300}, twiliosim.Options{Seed: 21}, Options{})
 	polled := newKept()
 	polled.fetch(t, c.source, EventsStream)
 	families := map[string]int{}

@@ -69,7 +69,7 @@ func TestEventsAreAllRead(t *testing.T) {
 // them loses nothing, and what was kept is not asked for from the beginning.
 func TestEventsGoOnAfterAFailureAtAnyPage(t *testing.T) {
 	t.Parallel()
-	c := newCentre(t, world.Options{Seed: 3}, twiliosim.Options{Seed: 3}, Options{})
+	c := newCentre(t, world.Options{Seed: 3, Contacts: 120}, twiliosim.Options{Seed: 3}, Options{})
 	whole := newKept()
 	whole.fetch(t, c.source, EventsStream)
 	if whole.pages < 5 {
@@ -92,21 +92,35 @@ func TestEventsGoOnAfterAFailureAtAnyPage(t *testing.T) {
 	}
 }
 
-// Rows up to 5 minutes late are found by the next pass, up to 2 hours within the
-// hour, up to a day within the day (design 5).
+// Rows up to 5 minutes late are found by the next pass, and up to 2 hours within
+// the hour (design 5). Neither test runs long enough for the next larger re-read.
 func TestLateEventsAreFound(t *testing.T) {
 	t.Parallel()
-	c := newCentre(t, world.Options{Seed: 5},
-		twiliosim.Options{Seed: 5, Faults: everyFault(), Latency: twiliosim.Latency{
-			Usual: 3 * time.Second, Late: 4 * time.Minute, LateShare: 0.2, VeryLate: 100 * time.Minute, VeryLateShare: 0.05,
-		}}, Options{InitialLookback: time.Hour})
-	start := c.world.Options().Start
-	k := newKept()
-	for c.clock.set(start.Add(time.Hour)); c.clock.now().Before(start.Add(27 * time.Hour)); c.clock.pass(2 * time.Minute) {
-		c.fetchStubbornly(t, k, EventsStream)
+	tests := map[string]struct {
+		late  time.Duration
+		run   time.Duration
+		every time.Duration
+		// by is how long after its date an event must be there at last
+		by time.Duration
+	}{
+		"by minutes": {late: 290 * time.Second, run: 55 * time.Minute, every: 15 * time.Second, by: 5 * time.Minute},
+		"by hours":   {late: 115 * time.Minute, run: 6 * time.Hour, every: 5 * time.Minute, by: 3*time.Hour + 10*time.Minute},
 	}
-	if err := c.missing(k, start, c.clock.now().Add(-3*time.Hour)); err != nil {
-		t.Error(err)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCentre(t, world.Options{Seed: 5, Contacts: 600}, twiliosim.Options{
+				Seed: 5, Faults: everyFault(), Latency: twiliosim.Latency{Usual: test.late},
+			}, Options{InitialLookback: time.Second})
+			start := c.world.Options().Start.Add(9 * time.Hour)
+			k := newKept()
+			for c.clock.set(start); c.clock.now().Before(start.Add(test.run)); c.clock.pass(test.every) {
+				c.fetchStubbornly(t, k, EventsStream)
+			}
+			if err := c.missing(k, start.Add(time.Second), c.clock.now().Add(-test.by-test.every)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -145,7 +159,7 @@ func TestALongRereadGoesOnInTheNextFetch(t *testing.T) {
 	asked := 0
 	source := sourceAt(t, stub{date: clock.now, answer: func(w http.ResponseWriter, r *http.Request) {
 		asked++
-		rows := make([]string, 500) // keeps windows as they are
+		rows := make([]string, 250) // keeps windows as they are
 		start, _ := time.Parse(time.RFC3339, r.URL.Query().Get("StartDate"))
 		for i := range rows {
 			rows[i] = row(i, start)
@@ -257,7 +271,7 @@ func TestTheUpperEndIsTwiliosClock(t *testing.T) {
 			k := newKept()
 			for range 10 {
 				k.fetch(t, source, EventsStream)
-				if want := clock.now().Add(-settle); !asked.Equal(want) || !k.through[EventsStream].Equal(want) {
+				if want := clock.now().Add(-10 * time.Second); !asked.Equal(want) || !k.through[EventsStream].Equal(want) {
 					t.Fatalf("asked until %s, read through %s, want %s", asked, k.through[EventsStream], want)
 				}
 				clock.pass(15 * time.Second)
@@ -280,7 +294,7 @@ func TestALocalClockThatJumpsLosesNothing(t *testing.T) {
 	k := newKept()
 	for range 5 {
 		k.fetch(t, source, EventsStream)
-		if limit := twilio.now().Add(-settle); k.through[EventsStream].After(limit) {
+		if limit := twilio.now().Add(-10 * time.Second); k.through[EventsStream].After(limit) {
 			t.Fatalf("read through %s, but Twilio's clock allows %s", k.through[EventsStream], limit)
 		}
 		local.pass(20 * time.Minute) // while Twilio's moves by one
@@ -409,4 +423,41 @@ func TestAnEndedContextEndsAFetch(t *testing.T) {
 	if failure.ReasonOf(err) != failure.Interrupted || !errors.Is(err, stopping) {
 		t.Errorf("error %v, want an interruption with its cause", err)
 	}
+}
+
+// BenchmarkFetchEvents reads events of usual size from a Twilio without limits; it
+// reports records a second.
+func BenchmarkFetchEvents(b *testing.B) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	filler := strings.Repeat("x", 2000)
+	canned := roundTrip(func(r *http.Request) (*http.Response, error) {
+		q := r.URL.Query()
+		start, _ := time.Parse(time.RFC3339, q.Get("StartDate"))
+		end, _ := time.Parse(time.RFC3339, q.Get("EndDate"))
+		var body strings.Builder
+		body.WriteString(`{"taskrouter_workspace_sid":"WS1","meta":{"page_size":1000},"events":[`)
+		for i, at := 0, start; at.Before(end) && i < 1000; i, at = i+1, at.Add(100*time.Millisecond) {
+			if i > 0 {
+				body.WriteByte(',')
+			}
+			body.WriteString(strings.TrimSuffix(row(int(at.UnixMilli()), at), "}") + `,"description":"` + filler + `"}`)
+		}
+		body.WriteString("]}")
+		return answered(http.StatusOK, body.String(), "Date", now.Format(http.TimeFormat)), nil
+	})
+	records := 0
+	for b.Loop() {
+		source, err := New(Options{
+			AccountSID: "AC1", AuthToken: "t", HTTP: canned, Budgets: noBudgets(),
+			InitialLookback: 20 * time.Minute, Clock: func() time.Time { return now },
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		err = source.Fetch(b.Context(), EventsStream, "", func(p record.Page) error { records += len(p.Records); return nil })
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(records)/b.Elapsed().Seconds(), "records/s")
 }

@@ -28,11 +28,25 @@ func textOf(raw json.RawMessage) string {
 	if raw[0] != '"' {
 		return string(raw)
 	}
+	if inner := raw[1 : len(raw)-1]; isPlain(inner) {
+		return string(inner)
+	}
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
 	return s
+}
+
+// isPlain says whether the inside of a JSON string is what it stands for, as that
+// of most strings is.
+func isPlain(inner []byte) bool {
+	for _, c := range inner {
+		if c == '\\' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // clean replaces what is no UTF-8, byte by byte, as encoding/json does it, so that

@@ -164,19 +164,48 @@ func (w *whole) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusTooManyRequests {
 		w.clock.observe(resp.Header) // other answers may be a proxy's
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if closed := resp.Body.Close(); err == nil {
-		err = closed
-	}
-	if err == nil && len(body) > maxBody {
-		err = errTooLarge
-	}
+	body, err := readBody(resp)
 	if err != nil {
 		return nil, because(ctx, err)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	resp.ContentLength = int64(len(body))
+	resp.Body, resp.ContentLength = hold(body), int64(len(body))
 	return resp, nil
+}
+
+// readBody reads an answer to its end, without growing the buffer where the length
+// is told.
+func readBody(resp *http.Response) ([]byte, error) {
+	var b bytes.Buffer
+	if 0 < resp.ContentLength && resp.ContentLength <= maxBody {
+		b.Grow(int(resp.ContentLength) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
+	if closed := resp.Body.Close(); err == nil {
+		err = closed
+	}
+	if err == nil && b.Len() > maxBody {
+		err = errTooLarge
+	}
+	return b.Bytes(), err
+}
+
+// heldBody is a body that is in memory: the layers above take it as it is.
+type heldBody struct {
+	io.Reader
+	b []byte
+}
+
+func hold(b []byte) *heldBody { return &heldBody{bytes.NewReader(b), b} }
+
+// Close implements io.Closer.
+func (*heldBody) Close() error { return nil }
+
+// bodyOf returns the body of an answer that came through whole.
+func bodyOf(resp *http.Response) ([]byte, error) {
+	if h, ok := resp.Body.(*heldBody); ok {
+		return h.b, nil
+	}
+	return readBody(resp)
 }
 
 // because returns the cause of ctx's end where it ended, else err.

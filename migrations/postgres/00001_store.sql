@@ -53,6 +53,7 @@ CREATE UNIQUE INDEX customers_contact ON customers (connector, contact_id)
     WHERE contact_id IS NOT NULL AND merged_into IS NULL;
 CREATE INDEX customers_merged ON customers (connector, contact_id)
     WHERE contact_id IS NOT NULL AND merged_into IS NOT NULL;
+CREATE INDEX customers_survivor ON customers (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX customers_summary ON customers (connector, merged_into, linked, conversations);
 
 CREATE TABLE identifiers (
@@ -124,6 +125,7 @@ CREATE UNIQUE INDEX deliveries_contact ON deliveries (customer_id)
     WHERE kind = 'contact' AND state IN ('pending', 'dead');
 CREATE INDEX deliveries_unsettled ON deliveries (customer_id, event_at, id)
     WHERE state IN ('pending', 'sending', 'unknown', 'dead');
+CREATE INDEX deliveries_customer ON deliveries (customer_id);
 CREATE INDEX deliveries_sending ON deliveries (account) WHERE state = 'sending';
 CREATE INDEX deliveries_unknown ON deliveries (account, unknown_since) WHERE state = 'unknown';
 CREATE INDEX deliveries_state ON deliveries (connector, state, kind, settled_at);

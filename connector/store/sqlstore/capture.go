@@ -79,7 +79,7 @@ func checkpointRows(batch []store.Batch) rows {
 				i = len(streams)
 				at[key] = i
 				connectors, streams = append(connectors, key.connector), append(streams, key.name)
-				cursors, through, saved = append(cursors, nil), append(through, p.Through), append(saved, b.At)
+				cursors, through, saved = append(cursors, []byte{}), append(through, p.Through), append(saved, b.At)
 			}
 			if p.Cursor != "" {
 				cursors[i] = []byte(p.Cursor)

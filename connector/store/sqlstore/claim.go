@@ -65,12 +65,11 @@ func (t *tx) standing(account string, customers ints, perCustomer int) ([]store.
 		SELECT `+deliveryColumns+` FROM (
 			SELECT d.id, r.place AS customer_place,
 				ROW_NUMBER() OVER (PARTITION BY d.customer_id ORDER BY d.kind, d.event_at, d.id) AS place
-			FROM {rows id:bigint place:bigint} AS r
-			JOIN deliveries d ON d.customer_id = r.id AND d.account = $1
+			FROM {rows id:bigint place:bigint} AS r CROSS JOIN deliveries d {by deliveries_unsettled}
+			WHERE d.customer_id = r.id AND d.account = $1
 				AND d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.state <> 'dead') AS s
-		JOIN deliveries d ON d.id = s.id
-		JOIN customers c ON c.id = d.customer_id
-		WHERE s.place <= $2
+		CROSS JOIN deliveries d CROSS JOIN customers c
+		WHERE d.id = s.id AND c.id = d.customer_id AND s.place <= $2
 		ORDER BY s.customer_place, s.place`, account, perCustomer, rows{customers, places})
 }
 
@@ -180,10 +179,10 @@ func (t *tx) giveBack(left interrupted, now time.Time) error {
 func (t *tx) superseded(customers ints) (map[int64]bool, error) {
 	found := map[int64]bool{}
 	err := t.query(`
-		SELECT r.id FROM {rows id:bigint} AS r JOIN customers c ON c.id = r.id
-		WHERE c.merged_into IS NOT NULL OR EXISTS (
+		SELECT r.id FROM {rows id:bigint} AS r CROSS JOIN customers c
+		WHERE c.id = r.id AND (c.merged_into IS NOT NULL OR EXISTS (
 			SELECT 1 FROM deliveries d WHERE d.customer_id = r.id AND d.kind = 'contact' AND d.state IN ('pending', 'dead')
-				AND d.state = 'pending')`, func(r row) error {
+				AND d.state = 'pending'))`, func(r row) error {
 		var id int64
 		err := r.Scan(&id)
 		found[id] = true

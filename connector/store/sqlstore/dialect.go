@@ -13,9 +13,13 @@ import (
 // dialect fills the holes in the shared SQL text (facts/stack.md 4):
 //
 //	{rows id:bigint name:text}  a table of the rows handed over with the statement
+//	{by index_name}             INDEXED BY, where the planner does not measure tables
 //	{now}                       the database's clock, in Unix milliseconds
 //	{lock}                      FOR UPDATE, where rows are locked
 //	{skip}                      FOR UPDATE OF c SKIP LOCKED, likewise
+//
+// A query joins tables to rows by CROSS JOIN and WHERE: SQLite keeps that order, and
+// would else take an index on connector for better than it is.
 //
 // Scalars are $1, $2, … and come before the rows in a statement's arguments. On
 // PostgreSQL rows travel as one array for each column; on SQLite as one JSON
@@ -55,6 +59,7 @@ func postgresDialect() dialect {
 }
 
 var (
+	byHole     = regexp.MustCompile(`\{by ([^}]*)\}`)
 	rowsHole   = regexp.MustCompile(`\{rows ([^}]*)\}`)
 	scalarName = regexp.MustCompile(`\$(\d+)`)
 )
@@ -78,6 +83,11 @@ func (d dialect) render(shared string) rendered {
 		return table
 	})
 	r.text = strings.NewReplacer("{now}", d.now, "{lock}", d.lock, "{skip}", d.skip).Replace(r.text)
+	indexed := ""
+	if d.name == migrations.SQLite {
+		indexed = "INDEXED BY $1"
+	}
+	r.text = byHole.ReplaceAllString(r.text, indexed)
 	if d.name == migrations.SQLite {
 		// SQLite numbers ?N; $N would be a name, numbered by first appearance.
 		r.text = scalarName.ReplaceAllString(r.text, "?$1")

@@ -108,20 +108,19 @@ func (t *tx) knownEvents(o *outbox) (knownEvents, error) {
 	}
 	const columns = `d.id, d.customer_id, d.key, d.state, d.lane, d.any_age, d.attempts, d.next_attempt_at, d.payload`
 	err := t.query(`
-		SELECT `+columns+` FROM {rows key:text} AS r
-		JOIN deliveries d ON d.connector = $1 AND d.key = r.key AND d.kind = 'event'`, collect, o.connector, rows{keys})
+		SELECT `+columns+` FROM {rows key:text} AS r CROSS JOIN deliveries d
+		WHERE d.connector = $1 AND d.key = r.key AND d.kind = 'event'`, collect, o.connector, rows{keys})
 	if err != nil {
 		return known, err
 	}
 	err = t.query(`
-		SELECT `+columns+` FROM {rows id:bigint} AS r
-		JOIN deliveries d ON d.id = r.id WHERE d.connector = $1 AND d.kind = 'event'`,
-		collect, o.connector, rows{distinct(replaced)})
+		SELECT `+columns+` FROM {rows id:bigint} AS r CROSS JOIN deliveries d
+		WHERE d.id = r.id AND d.kind = 'event'`, collect, rows{distinct(replaced)})
 	if err != nil {
 		return known, err
 	}
 	err = t.query(`
-		SELECT m.key FROM {rows key:text} AS r JOIN marks m ON m.connector = $1 AND m.key = r.key`, func(r row) error {
+		SELECT m.key FROM {rows key:text} AS r CROSS JOIN marks m WHERE m.connector = $1 AND m.key = r.key`, func(r row) error {
 		var key string
 		err := r.Scan(&key)
 		known.marked[key] = true

@@ -77,16 +77,14 @@ func (t *tx) touched(connector string, tokens, keys rows) (ints, error) {
 		return err
 	}
 	err := t.query(`
-		SELECT i.customer_id FROM {rows kind:text value:text} AS r
-		JOIN identifiers i ON i.connector = $1 AND i.kind = r.kind AND i.value = r.value
-		WHERE i.customer_id IS NOT NULL`, collect, connector, tokens)
+		SELECT i.customer_id FROM {rows kind:text value:text} AS r CROSS JOIN identifiers i
+		WHERE i.connector = $1 AND i.kind = r.kind AND i.value = r.value AND i.customer_id IS NOT NULL`, collect, connector, tokens)
 	if err != nil {
 		return nil, err
 	}
 	err = t.query(`
-		SELECT f.customer_id FROM {rows kind:text sid:text} AS r
-		JOIN facts f ON f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid
-		WHERE f.customer_id IS NOT NULL`, collect, connector, keys)
+		SELECT f.customer_id FROM {rows kind:text sid:text} AS r CROSS JOIN facts f
+		WHERE f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid AND f.customer_id IS NOT NULL`, collect, connector, keys)
 	return customers, err
 }
 
@@ -99,8 +97,8 @@ func (t *tx) neighbours(n *store.Neighbours, customers ints) error {
 	if err := t.loadTokens(n, ids); err != nil {
 		return err
 	}
-	const mine = `FROM {rows id:bigint} AS r JOIN facts f ON f.customer_id = r.id`
-	if err := t.loadFacts(n, mine, ids); err != nil {
+	const from, mine = `FROM {rows id:bigint} AS r CROSS JOIN facts f`, `WHERE f.customer_id = r.id`
+	if err := t.loadFacts(n, from, mine, ids); err != nil {
 		return err
 	}
 	return t.loadEvents(n, ids)
@@ -109,7 +107,7 @@ func (t *tx) neighbours(n *store.Neighbours, customers ints) error {
 func (t *tx) loadCustomers(n *store.Neighbours, ids rows) error {
 	return t.query(`
 		SELECT c.id, c.created_at, c.conversations, COALESCE(c.merged_into, 0), c.desired, c.held
-		FROM {rows id:bigint} AS r JOIN customers c ON c.id = r.id ORDER BY c.id`, func(r row) error {
+		FROM {rows id:bigint} AS r CROSS JOIN customers c WHERE c.id = r.id ORDER BY c.id`, func(r row) error {
 		var c store.Customer
 		var held []byte
 		err := r.Scan(&c.ID, clock{&c.CreatedAt}, &c.Conversations, &c.MergedInto, &c.Desired, &held)
@@ -125,7 +123,7 @@ func (t *tx) loadCustomers(n *store.Neighbours, ids rows) error {
 func (t *tx) loadTokens(n *store.Neighbours, ids rows) error {
 	return t.query(`
 		SELECT i.kind, i.value, i.customer_id, i.shared
-		FROM {rows id:bigint} AS r JOIN identifiers i ON i.customer_id = r.id
+		FROM {rows id:bigint} AS r CROSS JOIN identifiers i WHERE i.customer_id = r.id
 		ORDER BY i.customer_id, i.kind, i.value`, func(r row) error {
 		var token store.StoredToken
 		var shared int
@@ -138,10 +136,8 @@ func (t *tx) loadTokens(n *store.Neighbours, ids rows) error {
 
 func (t *tx) loadEvents(n *store.Neighbours, ids rows) error {
 	return t.query(`
-		SELECT `+deliveryColumns+` FROM {rows id:bigint} AS r
-		JOIN deliveries d ON d.customer_id = r.id
-		JOIN customers c ON c.id = d.customer_id
-		WHERE d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.kind = 'event'
+		SELECT `+deliveryColumns+` FROM {rows id:bigint} AS r CROSS JOIN deliveries d {by deliveries_unsettled} CROSS JOIN customers c
+		WHERE d.customer_id = r.id AND c.id = r.id AND d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.kind = 'event'
 		ORDER BY d.customer_id, d.event_at, d.id`, func(r row) error {
 		d, err := scanDelivery(r)
 		n.Events = append(n.Events, d)
@@ -151,16 +147,17 @@ func (t *tx) loadEvents(n *store.Neighbours, ids rows) error {
 
 // orphans adds the facts named in keys that belong to no customer.
 func (t *tx) orphans(n *store.Neighbours, connector string, keys rows) error {
-	const named = `FROM {rows kind:text sid:text} AS r
-		JOIN facts f ON f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid AND f.customer_id IS NULL`
-	return t.loadFacts(n, named, connector, keys)
+	const from = `FROM {rows kind:text sid:text} AS r CROSS JOIN facts f`
+	const named = `WHERE f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid AND f.customer_id IS NULL`
+	return t.loadFacts(n, from, named, connector, keys)
 }
 
-// loadFacts adds the facts that a FROM clause names f, each once, with their marks.
-func (t *tx) loadFacts(n *store.Neighbours, from string, args ...any) error {
+// loadFacts adds the facts that a FROM and a WHERE clause name f, each once, with
+// their marks.
+func (t *tx) loadFacts(n *store.Neighbours, from, where string, args ...any) error {
 	at := map[fact.Key]int{}
 	err := t.query(`
-		SELECT f.kind, f.sid, COALESCE(f.customer_id, 0), f.open, f.read_at, f.body `+from+`
+		SELECT f.kind, f.sid, COALESCE(f.customer_id, 0), f.open, f.read_at, f.body `+from+` `+where+`
 		ORDER BY f.kind, f.sid`, func(r row) error {
 		stored, err := scanFact(r)
 		if err != nil {
@@ -176,8 +173,7 @@ func (t *tx) loadFacts(n *store.Neighbours, from string, args ...any) error {
 		return err
 	}
 	return t.query(`
-		SELECT m.kind, m.sid, m.type, m.at `+from+`
-		JOIN marks m ON m.connector = f.connector AND m.kind = f.kind AND m.sid = f.sid
+		SELECT m.kind, m.sid, m.type, m.at `+from+` CROSS JOIN marks m {by marks_fact} `+where+` AND m.connector = f.connector AND m.kind = f.kind AND m.sid = f.sid
 		ORDER BY m.at DESC, m.key`, func(r row) error {
 		var key fact.Key
 		var event string

@@ -97,8 +97,8 @@ func (t *tx) saveOmissions(o omissionsOf) error {
 func (t *tx) dropOmissions(o omissionsOf, fresh map[omission]bool) error {
 	var gone []omission
 	err := t.query(`
-		SELECT o.customer_id, o.what, o.value, o.reason, o.rule FROM {rows id:bigint} AS r
-		JOIN omissions o ON o.customer_id = r.id AND o.origin = $1`, func(r row) error {
+		SELECT o.customer_id, o.what, o.value, o.reason, o.rule FROM {rows id:bigint} AS r CROSS JOIN omissions o
+		WHERE o.customer_id = r.id AND o.origin = $1`, func(r row) error {
 		var old omission
 		err := r.Scan(&old.customer, &old.What, &old.Value, &old.Reason, &old.Rule)
 		if !fresh[old] {

@@ -127,14 +127,13 @@ func (t *tx) lockOwners(o *outbox) error {
 		keys[i], ids = e.Key, append(ids, e.Replaces)
 	}
 	err := t.query(`
-		SELECT d.customer_id FROM {rows key:text} AS r
-		JOIN deliveries d ON d.connector = $1 AND d.key = r.key AND d.kind = 'event'`, collect, o.connector, rows{keys})
+		SELECT d.customer_id FROM {rows key:text} AS r CROSS JOIN deliveries d
+		WHERE d.connector = $1 AND d.key = r.key AND d.kind = 'event'`, collect, o.connector, rows{keys})
 	if err != nil {
 		return err
 	}
 	err = t.query(`
-		SELECT d.customer_id FROM {rows id:bigint} AS r
-		JOIN deliveries d ON d.id = r.id WHERE d.connector = $1`, collect, o.connector, rows{distinct(ids)})
+		SELECT d.customer_id FROM {rows id:bigint} AS r CROSS JOIN deliveries d WHERE d.id = r.id`, collect, rows{distinct(ids)})
 	if err != nil {
 		return err
 	}
@@ -145,17 +144,17 @@ func (t *tx) lockOwners(o *outbox) error {
 // of customers that were merged into others.
 func (t *tx) withdraw(o *outbox) error {
 	_, err := t.exec(`
-		UPDATE deliveries SET state = 'withdrawn', settled_at = $2, reason = 'superseded'
-		WHERE connector = $1 AND state = 'pending' AND id IN (SELECT id FROM {rows id:bigint} AS r)`,
-		o.connector, o.at.UnixMilli(), rows{o.withdrawn})
+		UPDATE deliveries SET state = 'withdrawn', settled_at = $1, reason = 'superseded'
+		WHERE id IN (SELECT id FROM {rows id:bigint} AS r) AND state = 'pending'`,
+		o.at.UnixMilli(), rows{o.withdrawn})
 	if err != nil {
 		return err
 	}
 	_, err = t.exec(`
-		UPDATE deliveries SET state = 'withdrawn', settled_at = $2, reason = 'customer merged'
-		WHERE connector = $1 AND kind = 'contact' AND state IN ('pending', 'dead') AND state = 'pending'
+		UPDATE deliveries SET state = 'withdrawn', settled_at = $1, reason = 'customer merged'
+		WHERE kind = 'contact' AND state IN ('pending', 'dead') AND state = 'pending'
 			AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`,
-		o.connector, o.at.UnixMilli(), rows{o.merged})
+		o.at.UnixMilli(), rows{o.merged})
 	return err
 }
 
@@ -229,8 +228,8 @@ func (t *tx) standingContacts(changes []contactChange) (map[int64]standingContac
 	}
 	standing := map[int64]standingContact{}
 	err := t.query(`
-		SELECT d.customer_id, d.id, d.lane, d.state FROM {rows id:bigint} AS r
-		JOIN deliveries d ON d.customer_id = r.id AND d.kind = 'contact' AND d.state IN ('pending', 'dead')`,
+		SELECT d.customer_id, d.id, d.lane, d.state FROM {rows id:bigint} AS r CROSS JOIN deliveries d
+		WHERE d.customer_id = r.id AND d.kind = 'contact' AND d.state IN ('pending', 'dead')`,
 		func(r row) error {
 			var customer int64
 			var c standingContact
@@ -247,7 +246,7 @@ func (t *tx) standingContacts(changes []contactChange) (map[int64]standingContac
 // died with them.
 func (t *tx) revive(customers ints, at time.Time) error {
 	_, err := t.exec(`
-		UPDATE deliveries SET state = 'pending', settled_at = NULL, attempts = 0, reason = '', status = 0,
+		UPDATE deliveries {by deliveries_unsettled} SET state = 'pending', settled_at = NULL, attempts = 0, reason = '', status = 0,
 			next_attempt_at = $1
 		WHERE customer_id IN (SELECT id FROM {rows id:bigint} AS r) AND state IN ('pending', 'sending', 'unknown', 'dead')
 			AND state = 'dead' AND (kind = 'contact' OR reason = '`+contactDead+`')`,
@@ -259,10 +258,10 @@ func (t *tx) revive(customers ints, at time.Time) error {
 // up: they could not be sent before it, and are revived with it.
 func (t *tx) dieWithContact(customers ints, at time.Time) error {
 	_, err := t.exec(`
-		UPDATE deliveries SET state = 'dead', settled_at = $1, reason = '`+contactDead+`'
+		UPDATE deliveries {by deliveries_unsettled} SET state = 'dead', settled_at = $1, reason = '`+contactDead+`'
 		WHERE customer_id IN (
-				SELECT c.customer_id FROM {rows id:bigint} AS r JOIN deliveries c
-				ON c.customer_id = r.id AND c.kind = 'contact' AND c.state IN ('pending', 'dead') AND c.state = 'dead')
+				SELECT c.customer_id FROM {rows id:bigint} AS r CROSS JOIN deliveries c
+				WHERE c.customer_id = r.id AND c.kind = 'contact' AND c.state IN ('pending', 'dead') AND c.state = 'dead')
 			AND kind = 'event' AND state IN ('pending', 'sending', 'unknown', 'dead') AND state = 'pending'`,
 		at.UnixMilli(), rows{distinct(customers)})
 	return err

@@ -24,9 +24,8 @@ func (t *tx) requeue(customers ints) error {
 					CASE WHEN d.state = 'sending' THEN 0 WHEN d.kind = 'contact' AND d.state = 'unknown' THEN 1
 						WHEN d.kind = 'contact' THEN 2 ELSE 3 END,
 					d.event_at, d.id) AS place
-			FROM {rows id:bigint} AS r
-			JOIN deliveries d ON d.customer_id = r.id
-				AND d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.state <> 'dead') AS standing
+			FROM {rows id:bigint} AS r CROSS JOIN deliveries d {by deliveries_unsettled}
+			WHERE d.customer_id = r.id AND d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.state <> 'dead') AS standing
 		WHERE place = 1 AND state = 'pending'`, rows{customers})
 	return err
 }

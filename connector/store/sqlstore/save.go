@@ -34,7 +34,7 @@ func (t *tx) saveDigest(d *store.Digest) error {
 		func() error { return t.saveTokens(connector, d.Forgotten, d.Tokens) },
 		func() error { return t.saveOutbox(outbox) },
 		func() error { return t.replaceOmissions(connector, d) },
-		func() error { return t.saveResults(connector, d.At, d.Records) },
+		func() error { return t.saveResults(d.At, d.Records) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -45,7 +45,7 @@ func (t *tx) saveDigest(d *store.Digest) error {
 }
 
 // saveResults moves records to the state their digest gave them.
-func (t *tx) saveResults(connector string, at time.Time, results []store.RecordResult) error {
+func (t *tx) saveResults(at time.Time, results []store.RecordResult) error {
 	ids, states, reasons := make(ints, len(results)), make(texts, len(results)), make(texts, len(results))
 	digestedAt := make(moments, len(results))
 	for i, r := range results {
@@ -57,7 +57,7 @@ func (t *tx) saveResults(connector string, at time.Time, results []store.RecordR
 	_, err := t.exec(`
 		UPDATE records SET state = r.state, reason = r.reason, digested_at = r.digested_at
 		FROM {rows id:bigint state:text reason:text digested_at:bigint} AS r
-		WHERE records.id = r.id AND records.connector = $1`, connector, rows{ids, states, reasons, digestedAt})
+		WHERE records.id = r.id`, rows{ids, states, reasons, digestedAt})
 	return err
 }
 

@@ -72,8 +72,8 @@ func (t *tx) underWay(settlements []store.Settlement) (map[int64]store.Delivery,
 	standing := map[int64]store.Delivery{}
 	err := t.query(`
 		SELECT d.id, d.connector, d.customer_id, d.kind, d.key, d.fact_kind, d.fact_sid, d.type, d.state, d.unknown_since
-		FROM {rows id:bigint} AS r JOIN deliveries d ON d.id = r.id
-		WHERE d.state IN ('sending', 'unknown')`, func(r row) error {
+		FROM {rows id:bigint} AS r CROSS JOIN deliveries d
+		WHERE d.id = r.id AND d.state IN ('sending', 'unknown')`, func(r row) error {
 		var d store.Delivery
 		err := r.Scan(&d.ID, &d.Connector, &d.CustomerID, &d.Kind, &d.Key, &d.Fact.Kind, &d.Fact.SID, &d.Type, &d.State,
 			clock{&d.UnknownSince})
@@ -85,7 +85,7 @@ func (t *tx) underWay(settlements []store.Settlement) (map[int64]store.Delivery,
 
 func (t *tx) lockOwnersOf(deliveries ints) error {
 	var customers ints
-	err := t.query(`SELECT d.customer_id FROM {rows id:bigint} AS r JOIN deliveries d ON d.id = r.id`, func(r row) error {
+	err := t.query(`SELECT d.customer_id FROM {rows id:bigint} AS r CROSS JOIN deliveries d WHERE d.id = r.id`, func(r row) error {
 		var id int64
 		err := r.Scan(&id)
 		customers = append(customers, id)
@@ -244,9 +244,9 @@ func (t *tx) takenContacts(held map[int64]*record.Held, connectors map[int64]str
 		}
 	}
 	err := t.query(`
-		SELECT c.connector, c.contact_id, c.id FROM {rows connector:text contact_id:bigint} AS r
-		JOIN customers c ON c.connector = r.connector AND c.contact_id = r.contact_id
-		WHERE c.contact_id IS NOT NULL AND c.merged_into IS NULL`, func(r row) error {
+		SELECT c.connector, c.contact_id, c.id FROM {rows connector:text contact_id:bigint} AS r CROSS JOIN customers c
+		WHERE c.connector = r.connector AND c.contact_id = r.contact_id
+			AND c.contact_id IS NOT NULL AND c.merged_into IS NULL`, func(r row) error {
 		var of contact
 		var id int64
 		err := r.Scan(&of.connector, &of.id, &id)
@@ -279,8 +279,8 @@ func (t *tx) takenContacts(held map[int64]*record.Held, connectors map[int64]str
 func (t *tx) mergedAmong(customers ints) (map[int64]bool, error) {
 	merged := map[int64]bool{}
 	err := t.query(`
-		SELECT c.id FROM {rows id:bigint} AS r JOIN customers c ON c.id = r.id
-		WHERE c.merged_into IS NOT NULL`, func(r row) error {
+		SELECT c.id FROM {rows id:bigint} AS r CROSS JOIN customers c
+		WHERE c.id = r.id AND c.merged_into IS NOT NULL`, func(r row) error {
 		var id int64
 		err := r.Scan(&id)
 		merged[id] = true

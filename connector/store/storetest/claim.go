@@ -113,7 +113,7 @@ var claimTests = map[string]func(*fixture){
 		d := store.Digest{Customers: customersOf(1, 2, 3)}
 		for customer := range int64(3) {
 			for i := range 5 {
-				d.Events = append(d.Events, event(customer+1, fmt.Sprint("E", customer+1, i), i))
+				d.Events = append(d.Events, event(customer+1, fmt.Sprintf("E%d%d", customer+1, i), i))
 			}
 		}
 		f.digest(d)

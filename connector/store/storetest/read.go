@@ -80,7 +80,7 @@ var readTests = map[string]func(*fixture){
 		}
 		var ids []int64
 		for i := range 2 {
-			id, err := f.s.AddRun(f.ctx, store.Run{Kind: "backfill", Connector: connector, Request: []byte{0, byte(i), 0xff}, CreatedAt: noon})
+			id, err := f.s.AddRun(f.ctx, store.Run{Kind: "backfill", Connector: connector, Request: []byte{0, byte(i), 0xff}, Progress: []byte("0"), CreatedAt: noon})
 			f.must(err)
 			ids = append(ids, id)
 		}
@@ -88,7 +88,7 @@ var readTests = map[string]func(*fixture){
 		f.must(err)
 		want := store.Run{
 			ID: ids[0], Kind: "backfill", Connector: connector, State: store.RunRunning, Request: []byte{0, 0, 0xff},
-			Progress: []byte{}, CreatedAt: noon, StartedAt: noon.Add(time.Second),
+			Progress: []byte("0"), CreatedAt: noon, StartedAt: noon.Add(time.Second),
 		}
 		if !reflect.DeepEqual(first, want) {
 			f.Fatalf("took %+v, want %+v", first, want)

@@ -1,0 +1,92 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"flexbrevo/connector/simulator/oracle"
+	"flexbrevo/connector/simulator/world"
+)
+
+// TestSeedIsTheOriginal keeps the copy in testdata the configuration that users already have.
+func TestSeedIsTheOriginal(t *testing.T) {
+	t.Parallel()
+	original, err := os.ReadFile(filepath.Join("..", "..", "..", "shared", "seed", "connector.yaml"))
+	if err != nil {
+		t.Skip("../shared/seed is not here, nothing to compare with")
+	}
+	if string(original) != readFile(t, filepath.Join("..", "..", "testdata", "e2e", "seed.yaml")) {
+		t.Error("testdata/e2e/seed.yaml is not ../shared/seed/connector.yaml")
+	}
+}
+
+func TestSync(t *testing.T) {
+	t.Parallel()
+	for _, config := range []struct {
+		file     string
+		settings func(time.Time) oracle.Settings
+	}{{"seed.yaml", seedSettings}, {"connector.yaml", settings}} {
+		for _, seed := range []uint64{1, 2, 3, 4} {
+			for _, odd := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s of world %d, odd %t", config.file, seed, odd), func(t *testing.T) {
+					t.Parallel()
+					l := newLab(t, setup{world: aDay(seed, 200, odd), config: config.file})
+					l.must(0, "sync")
+					l.mustEqual(config.settings(today().Add(-10 * time.Second)))
+					l.mustSendNothing()
+				})
+			}
+		}
+	}
+}
+
+// mustSendNothing makes another pass, which has nothing to do.
+func (l *lab) mustSendNothing() {
+	l.t.Helper()
+	l.brevo.ResetCalls()
+	l.must(0, "sync")
+	if n := l.writes(); n != 0 {
+		l.t.Errorf("a second sync wrote %d times to Brevo: %v", n, l.brevo.Calls())
+	}
+}
+
+// TestSyncInTheMiddle cuts the day where tasks are under way, syncs, and syncs again at its end.
+func TestSyncInTheMiddle(t *testing.T) {
+	t.Parallel()
+	for _, seed := range []uint64{1, 2, 3} {
+		t.Run(fmt.Sprintf("world %d", seed), func(t *testing.T) {
+			t.Parallel()
+			options := aDay(seed, 200, false)
+			now := quiet(world.New(options), today().Add(-15*time.Hour))
+			l := newLab(t, setup{world: options, clock: func() time.Time { return now }})
+			l.must(0, "sync")
+			l.mustEqual(settings(now.Add(-10 * time.Second)))
+			l.mustSendNothing()
+		})
+	}
+}
+
+// quiet finds a moment from at on, so that nothing happened in the seconds before it of which it is unclear
+// whether it can be known yet.
+func quiet(w *world.World, at time.Time) time.Time {
+	busy := map[int64]bool{}
+	mark := func(at time.Time) {
+		for s := range int64(20) {
+			busy[at.Unix()+s] = true
+		}
+	}
+	for e := range w.Events(at.Add(-time.Hour), at.Add(time.Hour)) {
+		mark(e.At)
+	}
+	for i := range w.Conversations {
+		mark(w.Conversations[i].CreatedAt)
+		mark(w.Conversations[i].ClosedAt)
+	}
+	for busy[at.Unix()] {
+		at = at.Add(time.Second)
+	}
+	return at
+}

@@ -1,0 +1,110 @@
+package oracle
+
+import (
+	"slices"
+	"time"
+
+	"flexbrevo/connector/simulator/world"
+)
+
+// group is one time that a customer and the centre were in touch: a contact of the world, with its tasks and
+// the thread that began with it. A thread that goes on in a later contact stays with the first: the later one has
+// an interaction of its own (design 3.1).
+type group struct {
+	channel string
+	tasks   []*world.Task // contact tasks in the order of their beginning
+	thread  *world.Conversation
+}
+
+// answer is one satisfaction score.
+type answer struct {
+	task  *world.Task
+	score float64
+	at    time.Time
+}
+
+// history is all that happened between a customer and the centre.
+type history struct {
+	groups  []*group // in the order of their beginning
+	tasks   []*world.Task
+	answers []answer // in the order of time
+}
+
+func (c *calculation) history(p person) history {
+	var h history
+	byContact := map[int]*group{}
+	at := func(contact int) *group {
+		if byContact[contact] == nil {
+			byContact[contact] = &group{channel: c.Contacts[contact].Channel}
+			h.groups = append(h.groups, byContact[contact])
+		}
+		return byContact[contact]
+	}
+	for _, e := range p.shown {
+		switch {
+		case e.conversation >= 0:
+			v := &c.Conversations[e.conversation]
+			at(v.Talks[0].Contact).thread = v
+		case !c.Tasks[e.task].Survey:
+			t := &c.Tasks[e.task]
+			g := at(t.Contact)
+			g.tasks, h.tasks = append(g.tasks, t), append(h.tasks, t)
+			h.answer(c, t)
+		default:
+			h.answer(c, &c.Tasks[e.task])
+		}
+	}
+	slices.SortStableFunc(h.groups, func(a, b *group) int { return a.start().Compare(b.start()) })
+	slices.SortStableFunc(h.answers, func(a, b answer) int { return a.at.Compare(b.at) })
+	return h
+}
+
+func (h *history) answer(c *calculation, t *world.Task) {
+	if c.CSAT && t.Scored && c.knows(t.ScoredAt) {
+		h.answers = append(h.answers, answer{t, t.Score, t.ScoredAt})
+	}
+}
+
+func (g *group) start() time.Time {
+	if g.ledByThread() {
+		return g.thread.CreatedAt
+	}
+	return g.tasks[0].CreatedAt
+}
+
+// ledByThread tells whether the earliest member of the group is its thread.
+func (g *group) ledByThread() bool {
+	return g.thread != nil && (len(g.tasks) == 0 || !g.thread.CreatedAt.After(g.tasks[0].CreatedAt))
+}
+
+// leader is the SID of the group's earliest member.
+func (g *group) leader() string {
+	if g.ledByThread() {
+		return g.thread.SID
+	}
+	return g.tasks[0].SID
+}
+
+// end is when the group ended, and false while it goes on: the first of its thread's closing, and of the
+// moment when all its tasks were over and none began within the settling time.
+func (g *group) end(s *Settings) (time.Time, bool) {
+	at, ok := g.tasksEnd(s.Settle)
+	ok = ok && s.knows(at.Add(s.Settle))
+	if g.thread != nil && !g.thread.ClosedAt.IsZero() && s.knows(g.thread.ClosedAt) && (!ok || g.thread.ClosedAt.Before(at)) {
+		return g.thread.ClosedAt, true
+	}
+	return at, ok
+}
+
+func (g *group) tasksEnd(settle time.Duration) (end time.Time, ok bool) {
+	for _, t := range g.tasks {
+		if ok && t.CreatedAt.After(end.Add(settle)) {
+			return end, true
+		}
+		if t.EndedAt.After(end) {
+			end = t.EndedAt
+		}
+		ok = true
+	}
+	return end, ok
+}

@@ -1,0 +1,174 @@
+package oracle
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"flexbrevo/connector/simulator/world"
+)
+
+// customer is the contact that a person must have, over what Brevo holds of it.
+func (c *calculation) customer(p person, h history, held int) Customer {
+	out := Customer{Split: p.split, Contact: Contact{Email: p.email, Phone: digits(p.phone), Attributes: map[string]any{}}}
+	if held >= 0 {
+		was := c.Held[held]
+		out.Attributes = maps.Clone(was.Attributes)
+		out.Email, out.Phone = cmp.Or(was.Email, out.Email), cmp.Or(was.Phone, out.Phone)
+		out.Lists = slices.Clone(was.Lists)
+	}
+	for attribute, name := range c.Settings.Attributes {
+		value := c.value(name, p, h)
+		if text, ok := value.(string); ok && !isClean(text) {
+			out.Open = append(out.Open, attribute)
+			continue
+		}
+		if value != nil && value != "" {
+			out.Attributes[attribute] = value
+		}
+	}
+	out.Lists = append(out.Lists, c.lists(h)...)
+	slices.Sort(out.Lists)
+	out.Lists = slices.Compact(out.Lists)
+	return out
+}
+
+func (c *calculation) lists(h history) (lists []string) {
+	if c.Supported != "" && len(h.groups) > 0 {
+		lists = append(lists, c.Supported)
+	}
+	if c.Respondents != "" && len(h.answers) > 0 {
+		lists = append(lists, c.Respondents)
+	}
+	return lists
+}
+
+// value is a customer's value by its name in the rules (design 3.2), nil or "" where there is none.
+func (c *calculation) value(name string, p person, h history) any {
+	switch name {
+	case "identity":
+		return p.identity
+	case "friendly_name":
+		return p.name
+	case "customer_tier":
+		return c.shownLast(p, func(t *world.Task) string { return t.Tier })
+	case "account_id":
+		return c.shownLast(p, func(t *world.Task) string { return t.AccountID })
+	case "total_conversations":
+		return float64(len(h.groups))
+	case "total_tasks":
+		return float64(len(h.tasks))
+	case "last_conversation_date":
+		return c.date(h, len(h.groups)-1)
+	case "first_conversation_date":
+		return c.date(h, 0)
+	case "avg_wait_time":
+		return c.averageWait(h)
+	case "last_csat_score":
+		if len(h.answers) > 0 {
+			return h.answers[len(h.answers)-1].score
+		}
+		return nil
+	case "preferred_channel":
+		return h.preferredChannel()
+	}
+	panic(fmt.Sprintf("oracle: no value %q", name))
+}
+
+// shownLast is the newest non-empty value of a task attribute, over contact tasks.
+func (c *calculation) shownLast(p person, of func(*world.Task) string) string {
+	value, at := "", time.Time{}
+	for _, e := range p.shown {
+		if e.task < 0 || c.Tasks[e.task].Survey {
+			continue
+		}
+		if text := of(&c.Tasks[e.task]); text != "" && !e.to.Before(at) {
+			value, at = text, e.to
+		}
+	}
+	return value
+}
+
+func (c *calculation) date(h history, n int) any {
+	if len(h.groups) == 0 {
+		return nil
+	}
+	return h.groups[n].start().In(c.Zone).Format(time.DateOnly)
+}
+
+// averageWait is the mean over the accepted contact tasks, in seconds with the milliseconds dropped before
+// subtracting (facts/twilio.md 1.8).
+func (c *calculation) averageWait(h history) any {
+	sum, count := int64(0), 0
+	for _, t := range h.tasks {
+		if at, ok := t.AcceptedAt(); ok && c.knows(at) {
+			sum, count = sum+at.Unix()-t.QueuedAt.Unix(), count+1
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	return float64(sum) / float64(count)
+}
+
+// preferredChannel has the most groups; among equals it is that of the most recent group.
+func (h *history) preferredChannel() string {
+	counts, best := map[string]int{}, ""
+	for _, g := range h.groups {
+		counts[g.channel]++
+	}
+	for _, g := range h.groups {
+		if counts[g.channel] >= counts[best] {
+			best = g.channel
+		}
+	}
+	return best
+}
+
+// moments are the events of a person.
+func (c *calculation) moments(p person, h history) []Moment {
+	var list []Moment
+	add := func(kind, sid string, at time.Time, within time.Duration) {
+		if name := c.Settings.Events[kind]; name != "" && c.knows(at) {
+			list = append(list, Moment{Event{kind + ":" + sid, name, at, p.email, digits(p.phone)}, within})
+		}
+	}
+	for _, t := range h.tasks {
+		add("task.created", t.SID, t.CreatedAt, 0)
+		switch t.End {
+		case world.EndCompleted:
+			add("task.completed", t.SID, t.EndedAt, 0)
+		case world.EndCanceled:
+			add("task.canceled", t.SID, t.EndedAt, 0)
+			if isAbandoned(t) {
+				add("task.abandoned", t.SID, t.EndedAt, 0)
+			}
+		}
+	}
+	for _, a := range h.answers {
+		add("survey.completed", a.task.SID, a.at, 0)
+	}
+	for _, g := range h.groups {
+		add("conversation.started", g.leader(), g.start(), g.resolution())
+		if at, ok := g.end(&c.Settings); ok {
+			add("conversation.ended", g.leader(), at, g.resolution())
+		}
+	}
+	return list
+}
+
+// isAbandoned is the default of abandoned_when: the customer hung up, or the records say so.
+func isAbandoned(t *world.Task) bool {
+	_, accepted := t.AcceptedAt()
+	return !accepted && (t.Reason == world.ReasonHangup || t.AbandonedFlag())
+}
+
+// resolution is how exactly the moments of a group can be known: threads are dated in whole seconds.
+func (g *group) resolution() time.Duration {
+	if g.thread != nil {
+		return time.Second
+	}
+	return 0
+}
