@@ -19,7 +19,7 @@ func Schema() ([]byte, error) {
 type schema = map[string]any
 
 // reference is a text that the environment replaces, which any plain value may be.
-var reference = schema{"type": "string", "pattern": `\$\{`}
+func reference() schema { return schema{"type": "string", "pattern": `\$\{`} }
 
 func objectSchema(t reflect.Type) schema {
 	properties := schema{}
@@ -42,7 +42,7 @@ func objectSchema(t reflect.Type) schema {
 
 func fieldSchema(f reflect.StructField) schema {
 	if choices := choicesOf(f); choices != nil {
-		return schema{"anyOf": []any{schema{"enum": choices}, reference}}
+		return schema{"anyOf": []any{schema{"enum": choices}, reference()}}
 	}
 	if f.Tag.Get("keyed") != "" {
 		return schema{"type": []string{"object", "null"}, "additionalProperties": typeSchema(f.Type.Elem())}
@@ -79,9 +79,9 @@ func typeSchema(t reflect.Type) schema {
 	case reflect.Slice:
 		return schema{"type": []string{"array", "null"}, "items": typeSchema(t.Elem())}
 	case reflect.Bool:
-		return schema{"anyOf": []any{schema{"type": []string{"boolean", "null"}}, reference}}
+		return schema{"anyOf": []any{schema{"type": []string{"boolean", "null"}}, reference()}}
 	case reflect.Float64:
-		return schema{"anyOf": []any{schema{"type": []string{"number", "null"}}, reference}}
+		return schema{"anyOf": []any{schema{"type": []string{"number", "null"}}, reference()}}
 	case reflect.Interface:
 		return schema{}
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,10 +26,12 @@ type flow struct {
 	source  *twilio.Source
 	digest  *pipeline.Digest
 	account *account
-	store   store.Store
-	intake  *pipeline.Intake
-	logger  *slog.Logger
-	clock   func() time.Time
+	// redactor takes out of posted records what the source takes out of polled ones.
+	redactor *twilio.Redactor
+	store    store.Store
+	intake   *pipeline.Intake
+	logger   *slog.Logger
+	clock    func() time.Time
 
 	wake  chan struct{}
 	hints chan pipeline.Hint
@@ -62,7 +65,7 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 		APIKeySID: c.APIKeySID, APIKeySecret: c.APIKey.Reveal(),
 		WorkspaceSID: c.Workspace, BaseURL: c.BaseURL, InitialLookback: c.InitialLookback,
 		HTTP: s.transport, Clock: s.o.Clock, Logger: f.logger, LogCalls: c.LogAPICalls || c.Debug,
-		Redact: c.Capture.Redact, OpenConversations: f.openConversations,
+		Redact: f.redact(), OpenConversations: f.openConversations,
 	})
 	if err != nil {
 		return nil, err
@@ -73,10 +76,38 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 		Create: c.Identity.Create == config.CreateAll, ByIdentity: c.Identity.WithoutAddress == config.WithoutAddressID,
 		Wants: wants(c.Sync), Clock: s.o.Clock, Logger: f.logger,
 	})
+	f.redactor = twilio.NewRedactor(f.redact(), false)
 	for _, stream := range f.streams() {
 		f.pulls[stream] = &pull{}
 	}
 	return f, nil
+}
+
+// redact are the configured paths that no rule reads; one that a rule reads must
+// be kept, and the operator is told.
+func (f *flow) redact() []string {
+	var out []string
+	for _, path := range f.cfg.Capture.Redact {
+		if rule, read := readBy(path, f.cfg.Rules.Paths()); read {
+			f.logger.Warn("path is not redacted because a rule reads it", "path", path, "rule_path", rule)
+			continue
+		}
+		out = append(out, path)
+	}
+	return out
+}
+
+// readBy says whether a rule reads something at, above or below a path.
+func readBy(path string, rules []string) (string, bool) {
+	bare := func(s string) string { return strings.TrimPrefix(s, "attributes.") }
+	p := bare(path)
+	for _, rule := range rules {
+		r := bare(rule)
+		if r == p || strings.HasPrefix(r, p+".") || strings.HasPrefix(p, r+".") {
+			return rule, true
+		}
+	}
+	return "", false
 }
 
 // wants says which event types the sync switches let through.

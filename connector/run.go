@@ -202,24 +202,28 @@ func (s *Service) webhooks() (*webhook.Handler, error) {
 	for _, f := range s.flows {
 		o.Connectors = append(o.Connectors, webhook.Connector{
 			Name: f.cfg.Name, AccountSID: f.cfg.AccountSID, BaseURL: f.cfg.BaseURL, Transport: s.transport,
-			AuthTokens:   f.authTokens,
+			AuthTokens:   f.signingTokens,
 			SurveySecret: s.o.Config.Server.SurveySecret.Reveal,
 			Origins:      f.origins,
-			Keep: func(ctx context.Context, records []record.Record) error {
-				_, err := s.intake.Keep(ctx, f.cfg.Name, record.Page{Records: records})
-				return err
-			},
+			Keep:         f.keepPosted,
 		})
 	}
 	return webhook.New(o)
 }
 
-func (f *flow) authTokens() []string {
-	var out []string
-	if t := f.cfg.AuthToken.Reveal(); t != "" {
-		out = append(out, t)
+// keepPosted stores what was posted; unlike a pull it does not wait for room.
+func (f *flow) keepPosted(ctx context.Context, records []record.Record) error {
+	page := record.Page{Records: make([]record.Record, len(records))}
+	for i, r := range records {
+		page.Records[i] = f.redactor.Redact(r)
 	}
-	for _, t := range f.cfg.AuthTokens {
+	_, err := f.intake.Keep(ctx, f.cfg.Name, page)
+	return err
+}
+
+func (f *flow) signingTokens() []string {
+	var out []string
+	for _, t := range f.cfg.SigningTokens() {
 		out = append(out, t.Reveal())
 	}
 	return out

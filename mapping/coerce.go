@@ -24,23 +24,23 @@ func Types() []string {
 	return []string{TypeText, TypeDate, TypeFloat, TypeBoolean, TypeCategory, TypeMultipleChoice}
 }
 
-// ErrWrongType means that a value cannot be had in the wanted type. Its text names the types, never the value.
-type ErrWrongType struct {
+// WrongTypeError means that a value cannot be had in the wanted type. Its text names the types, never the value.
+type WrongTypeError struct {
 	// Have is the kind of the value, Want the Brevo type.
 	Have, Want string
 }
 
 // Error names both types.
-func (e *ErrWrongType) Error() string {
+func (e *WrongTypeError) Error() string {
 	return fmt.Sprintf("%s where %s is wanted", e.Have, e.Want)
 }
 
 // Coerce brings a value into the form that a Brevo attribute of the type takes: text and category as string, float as
 // float64, boolean as bool, date as "2006-01-02" in zone (nil means UTC), multiple-choice as []string. A type that is
-// empty or unknown leaves the value as JSON has it. The error is an *ErrWrongType.
+// empty or unknown leaves the value as JSON has it. The error is an *WrongTypeError.
 func Coerce(value any, to string, zone *time.Location) (any, error) {
 	value = jsonForm(value)
-	wrong := &ErrWrongType{Have: kindOf(value), Want: to}
+	wrong := &WrongTypeError{Have: kindOf(value), Want: to}
 	switch to {
 	case TypeText, TypeCategory:
 		if text, ok := asText(value); ok {

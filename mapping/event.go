@@ -87,7 +87,7 @@ type CSAT struct {
 }
 
 // Score gives the score as a number; found is false where the place holds none or its condition does not hold. The
-// error is an *EvalError, or an *ErrWrongType for a score that is no number.
+// error is an *EvalError, or an *WrongTypeError for a score that is no number.
 func (c *CSAT) Score(env *Env) (score float64, found bool, err error) {
 	if c.when != nil {
 		holds, err := c.when.Eval(env)

@@ -78,7 +78,7 @@ func (f *Field) IsIdentifier() bool { return IsIdentifier(f.To) }
 func (f *Field) SourceValue(env *Env) (any, error) { return f.source.Eval(env) }
 
 // Apply gives what the rule wants Brevo to hold. The default stands in when the source is empty and when the condition
-// does not hold. An error is an *EvalError or an *ErrWrongType, says nothing of the value itself, and comes with a
+// does not hold. An error is an *EvalError or an *WrongTypeError, says nothing of the value itself, and comes with a
 // usable Value: the default, or an empty one.
 func (f *Field) Apply(env *Env) (Value, error) {
 	value := Value{

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -356,7 +357,7 @@ func TestCoerce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := mapping.Coerce(test.value, test.to, nil)
-			var wrong *mapping.ErrWrongType
+			var wrong *mapping.WrongTypeError
 			if test.want == nil {
 				if got != nil || !errors.As(err, &wrong) {
 					t.Errorf("got %#v, %v; want it refused", got, err)
@@ -387,4 +388,21 @@ func TestApplyChangesNothing(t *testing.T) {
 	if !equal(env.Attributes, before) || !equal(env.Attributes["tags"], list) {
 		t.Error("the attributes were changed")
 	}
+}
+
+func TestRulesServeSeveralGoroutines(t *testing.T) {
+	t.Parallel()
+	rules := compile(t, mapping.Spec{Fields: twelve()})
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			env := customer()
+			for _, field := range rules.Fields {
+				if _, err := field.Apply(env); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }

@@ -28,12 +28,11 @@ func (p *person) facts() []*fact.Fact {
 	return out
 }
 
-// people divides the facts at hand into customers, and decides which customer
-// each component is.
-func (d *Digest) people(b *batch) []*person {
-	states := b.ordered()
-	links := make([]profile.Links, len(states))
-	for i, s := range states {
+// divide divides the facts at hand into customers.
+func (b *batch) divide(o *profile.Options) {
+	b.states = b.ordered()
+	links := make([]profile.Links, len(b.states))
+	for i, s := range b.states {
 		links[i] = s.links
 	}
 	known := map[string]bool{}
@@ -42,13 +41,17 @@ func (d *Digest) people(b *batch) []*person {
 			known[t.Value] = true
 		}
 	}
-	components, shared := profile.Components(links, known, &d.o.Profile)
-	people := make([]*person, len(components))
-	for i, c := range components {
-		p := &person{component: c, shared: shared, lane: record.Backfill}
+	b.components, b.shared = profile.Components(links, known, o)
+}
+
+// people decides which customer each component is.
+func (d *Digest) people(b *batch) []*person {
+	people := make([]*person, len(b.components))
+	for i, c := range b.components {
+		p := &person{component: c, shared: b.shared, lane: record.Backfill}
 		for _, j := range c.Facts {
-			p.states = append(p.states, states[j])
-			if lane, ok := b.lanes[states[j].Fact.Key()]; ok {
+			p.states = append(p.states, b.states[j])
+			if lane, ok := b.lanes[b.states[j].Fact.Key()]; ok {
 				p.lane = min(p.lane, lane)
 			}
 		}

@@ -93,6 +93,13 @@ type batch struct {
 	// known is what the store already has around them.
 	known *store.Neighbours
 	facts map[fact.Key]*state
+	// touched are the tokens that the store was asked for.
+	touched map[store.Token]bool
+	// states are the facts that may belong to a customer, in a fixed order, and
+	// components how they belong together; shared are the phones that link nobody.
+	states     []*state
+	components []profile.Component
+	shared     map[string]bool
 }
 
 // state is a fact with where it stands.
@@ -192,8 +199,27 @@ func (d *Digest) load(ctx context.Context, b *batch) error {
 		for key := range b.deltas {
 			touch(tokens, keys, b.facts[key].links)
 		}
+		b.touchPeople(tokens)
 		if len(tokens)+len(keys) == before {
+			b.touched = tokens
 			return nil
+		}
+	}
+}
+
+// touchPeople collects the tokens that would lead to somebody at hand and are not
+// known to: the phone of a customer whose record does not name it may be shared,
+// or may be all that is left of it now that an email moved on.
+func (b *batch) touchPeople(tokens map[store.Token]bool) {
+	known := make(map[store.Token]bool, len(b.known.Tokens))
+	for _, t := range b.known.Tokens {
+		known[t.Token] = true
+	}
+	for _, c := range b.components {
+		for _, t := range c.Tokens {
+			if token := (store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}); !known[token] {
+				tokens[token] = true
+			}
 		}
 	}
 }
@@ -231,13 +257,13 @@ func (b *batch) merge(known *store.Neighbours, o *profile.Options) {
 		}
 		s.changed = s.Fact.Merge(delta) || s.changed
 		if key.Kind == fact.Conversation {
-			closed := s.Fact.Time(fact.Closed)
-			s.Open, s.ReadAt = closed.IsZero(), b.at
+			s.Open, s.ReadAt = !over(s.Fact), b.at
 		}
 	}
 	for _, s := range b.facts {
 		s.links = profile.LinksOf(s.Fact, o)
 	}
+	b.divide(o)
 }
 
 // datedHint is a hint with the moment of the record that gave it.
@@ -265,7 +291,13 @@ func (b *batch) hasRead(h datedHint) bool {
 		return false
 	}
 	s, known := b.facts[fact.Key{Kind: fact.Conversation, SID: h.Conversation}]
-	return known && (!s.Fact.Time(fact.Closed).IsZero() || s.ReadAt.After(h.at.Add(10*time.Second)))
+	return known && (over(s.Fact) || s.ReadAt.After(h.at.Add(10*time.Second)))
+}
+
+// over says that nothing more will be told of a conversation: its thread was
+// closed, or it is gone from the source.
+func over(f *fact.Fact) bool {
+	return !f.Time(fact.Closed).IsZero() || !f.Time(fact.Deleted).IsZero()
 }
 
 func sortedTokens(set map[store.Token]bool) []store.Token {

@@ -92,7 +92,7 @@ func (d *Digest) put(c *record.Contact, p *profile.Profile, v mapping.Value) []r
 	if a.Value == nil && !a.Clear {
 		return omissions
 	}
-	c.Attributes = append(c.Attributes, a)
+	c.Put(a) // of two rules with one target the later counts
 	return omissions
 }
 

@@ -84,11 +84,13 @@ func (w *worker) own(p *person, owned map[store.Token]store.StoredToken) {
 			Shared: t.Kind == profile.PhoneToken && p.shared[t.Value],
 		}
 	}
-	for _, s := range p.states { // shared phones are remembered though they lead nowhere
+	// Shared phones are remembered though they lead nowhere; but only where the
+	// store was asked for them, because another customer may hold one.
+	for _, s := range p.states {
 		for _, list := range [...][]profile.Token{s.links.Now, s.links.Seen} {
 			for _, t := range list {
 				token := store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}
-				if _, ok := owned[token]; !ok && t.Kind == profile.PhoneToken && p.shared[t.Value] {
+				if _, ok := owned[token]; !ok && t.Kind == profile.PhoneToken && p.shared[t.Value] && w.b.touched[token] {
 					owned[token] = store.StoredToken{Token: token, Shared: true}
 				}
 			}

@@ -71,6 +71,17 @@ func (c *Contact) Has(name string) bool {
 	return false
 }
 
+// Put adds an attribute, in the place of one of the same name.
+func (c *Contact) Put(a Attribute) {
+	for i := range c.Attributes {
+		if c.Attributes[i].Name == a.Name {
+			c.Attributes[i] = a
+			return
+		}
+	}
+	c.Attributes = append(c.Attributes, a)
+}
+
 // Event is one thing that happened, told once.
 type Event struct {
 	// Name is the destination's event name.

@@ -103,8 +103,8 @@ func TestLateEventsAreFound(t *testing.T) {
 		// by is how long after its date an event must be there at last
 		by time.Duration
 	}{
-		"by minutes": {late: 290 * time.Second, run: 55 * time.Minute, every: 15 * time.Second, by: 5 * time.Minute},
-		"by hours":   {late: 115 * time.Minute, run: 6 * time.Hour, every: 5 * time.Minute, by: 3*time.Hour + 10*time.Minute},
+		"by minutes": {late: 290 * time.Second, run: 55 * time.Minute, every: time.Minute, by: 5 * time.Minute},
+		"by hours":   {late: 115 * time.Minute, run: 6 * time.Hour, every: 10 * time.Minute, by: 3*time.Hour + 20*time.Minute},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -47,19 +47,32 @@ type Options struct {
 	// where APIKeySID is set, it is used and AuthToken is not.
 	AccountSID, AuthToken   string
 	APIKeySID, APIKeySecret string
-	WorkspaceSID            string // empty: read from Flex Configuration
-	BaseURL                 string // where a stand-in for Twilio listens (design 6)
-	InitialLookback         time.Duration
-	HTTP                    http.RoundTripper // default: TLS 1.2 or newer, proxies of the environment
-	Clock                   func() time.Time
-	Logger                  *slog.Logger
-	LogCalls                bool
-	Redact                  []string // paths of capture.redact
-	KeepText                bool     // keep message text, because a rule reads it
-	Budgets                 map[string]float64
-	ConversationEvery       time.Duration // how often an open conversation is read again; default 15 minutes
-	ConversationsAtOnce     int           // how many open ones a pass reads; default 50
-	CallTimeout             time.Duration // of one try of one call; default 30 seconds
+	// WorkspaceSID is TaskRouter's; empty means the one of Flex Configuration.
+	WorkspaceSID string
+	// BaseURL is where a stand-in for Twilio listens (design 6); empty for Twilio.
+	BaseURL string
+	// InitialLookback is how far back the first fetch goes: 48 hours by default, 30
+	// days at most.
+	InitialLookback time.Duration
+	// HTTP makes the calls. The default has TLS 1.2 as its minimum and honours the
+	// proxies of the environment.
+	HTTP   http.RoundTripper
+	Clock  func() time.Time
+	Logger *slog.Logger
+	// LogCalls writes a line for every call, without bodies, queries and SIDs.
+	LogCalls bool
+	// Redact are the paths of capture.redact, see NewRedactor. KeepText keeps the
+	// text of messages, because a rule reads it.
+	Redact   []string
+	KeepText bool
+	// Budgets are calls a second that differ from DefaultBudgets.
+	Budgets map[string]float64
+	// ConversationEvery is how often an open conversation is read again (15 minutes),
+	// ConversationsAtOnce how many of them a fetch reads (50).
+	ConversationEvery   time.Duration
+	ConversationsAtOnce int
+	// CallTimeout is that of one try of one call: 30 seconds.
+	CallTimeout time.Duration
 
 	// OpenConversations returns SIDs of conversations that are not known to be
 	// closed and were not read since before, the longest unread first. Nil means

@@ -132,7 +132,7 @@ func (d *differences) moment(want *Moment, got *Event) {
 		d.note("event %s is called %s, want %s", want.ID, got.Name, want.Name)
 	}
 	if off := got.At.Sub(want.At).Abs(); off > want.Within {
-		d.note("event %s is dated %s, want %s", want.ID, got.At.UTC().Format(time.RFC3339Nano), want.At.UTC().Format(time.RFC3339Nano))
+		d.note("event %s %s is dated %s, want %s", want.Name, want.ID, got.At.UTC().Format(time.RFC3339Nano), want.At.UTC().Format(time.RFC3339Nano))
 	}
 	if !same(want.Email, want.Phone, got.Email, got.Phone) {
 		d.note("event %s belongs to %s, want %s", want.ID, who(got.Email, got.Phone), who(want.Email, want.Phone))

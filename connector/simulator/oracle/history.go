@@ -16,7 +16,7 @@ type group struct {
 	thread  *world.Conversation
 }
 
-// answer is one satisfaction score.
+// answer is one satisfaction score. It is given once the task that holds it is over: until then it may change.
 type answer struct {
 	task  *world.Task
 	score float64
@@ -41,28 +41,27 @@ func (c *calculation) history(p person) history {
 		return byContact[contact]
 	}
 	for _, e := range p.shown {
-		switch {
-		case e.conversation >= 0:
-			v := &c.Conversations[e.conversation]
-			at(v.Talks[0].Contact).thread = v
-		case !c.Tasks[e.task].Survey:
-			t := &c.Tasks[e.task]
+		if e.conversation >= 0 {
+			if v := &c.Conversations[e.conversation]; c.inScope(v.Channel) {
+				at(v.Talks[0].Contact).thread = v
+			}
+			continue
+		}
+		t := &c.Tasks[e.task]
+		if !c.inScope(t.Channel) {
+			continue
+		}
+		if !t.Survey {
 			g := at(t.Contact)
 			g.tasks, h.tasks = append(g.tasks, t), append(h.tasks, t)
-			h.answer(c, t)
-		default:
-			h.answer(c, &c.Tasks[e.task])
+		}
+		if c.CSAT && t.Scored && c.knows(t.EndedAt) {
+			h.answers = append(h.answers, answer{t, t.Score, t.EndedAt})
 		}
 	}
 	slices.SortStableFunc(h.groups, func(a, b *group) int { return a.start().Compare(b.start()) })
 	slices.SortStableFunc(h.answers, func(a, b answer) int { return a.at.Compare(b.at) })
 	return h
-}
-
-func (h *history) answer(c *calculation, t *world.Task) {
-	if c.CSAT && t.Scored && c.knows(t.ScoredAt) {
-		h.answers = append(h.answers, answer{t, t.Score, t.ScoredAt})
-	}
 }
 
 func (g *group) start() time.Time {

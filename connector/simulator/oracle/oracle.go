@@ -88,14 +88,10 @@ func Calculate(w *world.World, s Settings) Expected {
 	var out Expected
 	c := calculation{World: w, Settings: s}
 	for _, person := range people(c.evidence()) {
-		if !person.hasAddress() {
+		h, held := c.history(person), s.held(person)
+		if !person.hasAddress() || len(h.groups) == 0 || s.ExistingOnly && held < 0 {
 			continue
 		}
-		held := s.held(person)
-		if s.ExistingOnly && held < 0 {
-			continue
-		}
-		h := c.history(person)
 		out.Customers = append(out.Customers, c.customer(person, h, held))
 		out.Moments = append(out.Moments, c.moments(person, h)...)
 	}

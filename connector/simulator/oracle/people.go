@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 // evidence is what one task or conversation shows of the person behind it.
 type evidence struct {
 	task, conversation int // one of them is -1
+	thread             int // the conversation of a task or itself; -1 for none
 	phone, email       string
 	identity, name     string
 	from, to           time.Time // when it was shown first and last
@@ -27,16 +29,17 @@ type person struct {
 
 func (p *person) hasAddress() bool { return p.email != "" || p.phone != "" }
 
-// evidence lists everything in scope that shows, or fails to show, a person.
+// evidence lists everything that shows, or fails to show, a person. Who somebody is, is also learnt from the
+// channels that do not count.
 func (c *calculation) evidence() []evidence {
 	var list []evidence
 	for i := range c.Tasks {
-		if t := &c.Tasks[i]; c.inScope(t.Channel) && c.knows(t.CreatedAt) {
+		if t := &c.Tasks[i]; c.knows(t.CreatedAt) {
 			list = append(list, c.ofTask(t))
 		}
 	}
 	for i := range c.Conversations {
-		if v := &c.Conversations[i]; c.inScope(v.Channel) && c.knows(v.CreatedAt) {
+		if v := &c.Conversations[i]; c.knows(v.CreatedAt) {
 			list = append(list, ofConversation(v))
 		}
 	}
@@ -47,7 +50,7 @@ func (c *calculation) evidence() []evidence {
 // ofTask follows the rule of thumb of facts/twilio.md 3.5. A Messenger address is a chat identity like that of
 // a web chat: "phone, whatsapp:phone, or chat identity".
 func (c *calculation) ofTask(t *world.Task) evidence {
-	e := evidence{task: t.ID, conversation: -1, phone: t.Shown.Phone, email: t.Shown.Email, identity: t.Shown.Identity, name: t.Shown.Name, from: t.CreatedAt}
+	e := evidence{task: t.ID, conversation: -1, thread: c.Contacts[t.Contact].Conversation, phone: t.Shown.Phone, email: t.Shown.Email, identity: t.Shown.Identity, name: t.Shown.Name, from: t.CreatedAt}
 	if t.Channel == world.ChannelMessenger {
 		e.identity = t.Shown.Address
 	}
@@ -55,10 +58,13 @@ func (c *calculation) ofTask(t *world.Task) evidence {
 	return e
 }
 
+// ofConversation reads no identity: a participant that has one, and no address, may as well be an agent
+// (facts/twilio.md 2.3), so that a web chat's visitor is known by its tasks and by the form before it.
 func ofConversation(v *world.Conversation) evidence {
-	e := evidence{task: -1, conversation: v.ID, email: v.Email, from: v.CreatedAt, to: v.CreatedAt}
+	e := evidence{task: -1, conversation: v.ID, thread: v.ID, email: v.Email, from: v.CreatedAt, to: v.CreatedAt}
 	switch v.Channel {
-	case world.ChannelWebchat, world.ChannelMessenger:
+	case world.ChannelWebchat:
+	case world.ChannelMessenger:
 		e.identity = v.Address
 	case world.ChannelEmail:
 		e.email = v.Address
@@ -102,7 +108,7 @@ func sharedPhones(all []evidence) map[string]bool {
 	return shared
 }
 
-// identifiers are what evidence links by. A shared phone links only the calls that show nothing else: they
+// identifiers are what evidence links by; a conversation links the tasks that were held in it. A shared phone links only the calls that show nothing else: they
 // stay with a customer of their own.
 func (e *evidence) identifiers(shared map[string]bool) []string {
 	var list []string
@@ -114,6 +120,9 @@ func (e *evidence) identifiers(shared map[string]bool) []string {
 	}
 	if e.phone != "" && (!shared[e.phone] || len(list) == 0) {
 		list = append(list, "phone "+e.phone)
+	}
+	if e.thread >= 0 {
+		list = append(list, fmt.Sprint("thread ", e.thread))
 	}
 	return list
 }

@@ -81,7 +81,7 @@ func (c *calculation) value(name string, p person, h history) any {
 func (c *calculation) shownLast(p person, of func(*world.Task) string) string {
 	value, at := "", time.Time{}
 	for _, e := range p.shown {
-		if e.task < 0 || c.Tasks[e.task].Survey {
+		if e.task < 0 || c.Tasks[e.task].Survey || !c.inScope(c.Tasks[e.task].Channel) {
 			continue
 		}
 		if text := of(&c.Tasks[e.task]); text != "" && !e.to.Before(at) {

@@ -44,10 +44,10 @@ func openPostgres(ctx context.Context, url string, opts Options) (*Store, error)
 
 // configure sets what every connection needs. A transaction left open by a
 // stopped process must not keep its locks, which would keep others from taking
-// over its leases; and one old snapshot slows every claim (facts/stack.md 2). Our
-// statements look up the few rows handed over with them; a plan made while a table
-// was small would read it whole until the next ANALYZE, which in a first load is
-// long after it has grown, so the planner is not offered that.
+// over its leases; and one old snapshot slows every claim (facts/stack.md 2). A
+// statement is planned each time for the rows handed over with it and the tables as
+// they are: a plan kept from when a table was small would read it whole until the
+// next ANALYZE, which in a first load comes long after the table has grown.
 func configure(config *pgx.ConnConfig) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTime
@@ -55,7 +55,7 @@ func configure(config *pgx.ConnConfig) {
 	for name, value := range map[string]string{
 		"application_name": "flexbrevo", "timezone": "UTC", "client_encoding": "UTF8",
 		"idle_in_transaction_session_timeout": "5000", "lock_timeout": "20000", "jit": "off",
-		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+		"plan_cache_mode": "force_custom_plan",
 	} {
 		if _, given := config.RuntimeParams[name]; !given {
 			config.RuntimeParams[name] = value

@@ -103,10 +103,18 @@ func (t *tx) findOldest(sum *store.Summary, connector string, now time.Time) err
 	if err != nil {
 		return err
 	}
-	return t.one(`
-		SELECT MAX(settled_at) FROM deliveries
-		WHERE connector = $1 AND state = 'delivered' AND kind IN ('contact', 'event')`,
-		[]any{clock{&sum.LastDelivered}}, connector)
+	for _, kind := range []store.DeliveryKind{store.ContactDelivery, store.EventDelivery} {
+		var last time.Time // of one kind at a time it is the end of an index
+		err := t.one(`SELECT MAX(settled_at) FROM deliveries WHERE connector = $1 AND state = 'delivered' AND kind = $2`,
+			[]any{clock{&last}}, connector, string(kind))
+		if err != nil {
+			return err
+		}
+		if last.After(sum.LastDelivered) {
+			sum.LastDelivered = last
+		}
+	}
+	return nil
 }
 
 // LoadDeliveries implements store.Reader. Those that are settled come in the order

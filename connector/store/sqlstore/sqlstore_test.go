@@ -1,6 +1,9 @@
 package sqlstore_test
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,8 +17,14 @@ import (
 	"flexbrevo/connector/store/storetest/pgtest"
 )
 
-// postgres is the server of this package's tests.
-var postgres pgtest.Server
+// postgres is the server of this package's tests. Its databases have the schema.
+var postgres = pgtest.Server{Prepare: func(url string) error {
+	s, err := sqlstore.Open(context.Background(), url, sqlstore.Options{})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -55,4 +64,34 @@ func open(t testing.TB, url string, opts sqlstore.Options) *sqlstore.Store {
 		}
 	})
 	return s
+}
+
+func TestPostgresStartingTogether(t *testing.T) {
+	url := postgres.Database(t)
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `DROP SCHEMA public CASCADE; CREATE SCHEMA public`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlstore.Open(t.Context(), url, sqlstore.Options{ReadOnly: true}); err == nil {
+		t.Error("an empty database was opened for reading")
+	}
+	errs := make(chan error, 3)
+	for range cap(errs) {
+		go func() {
+			s, err := sqlstore.Open(t.Context(), url, sqlstore.Options{})
+			if err == nil {
+				err = errors.Join(s.Ping(t.Context()), s.Close())
+			}
+			errs <- err
+		}()
+	}
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
 }
