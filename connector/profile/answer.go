@@ -136,16 +136,24 @@ func surveyNumber(t *Task, name string) (float64, bool) {
 // (facts/twilio.md 4.3). What no survey asks for, such as the NaN that text may
 // spell, is none: metrics must stay numbers.
 func Number(v any) (float64, bool) {
+	var f float64
 	switch v := v.(type) {
 	case int:
-		return float64(v), sane(float64(v))
+		f = float64(v)
 	case float64:
-		return v, sane(v)
+		f = v
 	case string:
-		f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-		return f, err == nil && sane(f)
+		var err error
+		if f, err = strconv.ParseFloat(strings.TrimSpace(v), 64); err != nil {
+			return 0, false
+		}
+	default:
+		return 0, false
 	}
-	return 0, false
+	if !sane(f) {
+		return 0, false
+	}
+	return f, true
 }
 
 func sane(f float64) bool { return math.Abs(f) <= 1e15 }

@@ -35,6 +35,18 @@ func Phone(s, region string) (string, bool) {
 	if !ok || !numeric(s) || withheld[digits(s)] {
 		return "", false
 	}
+	p, ok := e164(s, region)
+	if !ok || p == s {
+		return p, ok
+	}
+	// Of some junk, such as a row of zeros, every reading strips another digit.
+	if again, ok := e164(p, ""); !ok || again != p {
+		return "", false
+	}
+	return p, true
+}
+
+func e164(s, region string) (string, bool) {
 	n, err := phonenumbers.Parse(s, region)
 	if err != nil || !phonenumbers.IsPossibleNumber(n) {
 		return "", false

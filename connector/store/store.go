@@ -227,7 +227,8 @@ type ContactChange struct {
 
 // EventChange puts an event in the outbox, once for ever: if a delivery under
 // the key exists it is only changed while it is still pending, and not at all
-// if it carries the same payload and customer.
+// if it carries the same payload and customer; one that was withdrawn before it
+// was sent is owed again.
 type EventChange struct {
 	// Key is the event's identity within the connector, for example
 	// "task.completed:WT…".

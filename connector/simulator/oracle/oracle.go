@@ -35,6 +35,9 @@ type Settings struct {
 	Supported, Respondents string
 	// Until is the last moment that can be known.
 	Until time.Time
+	// Live tells that contacts were delivered while records still came in, so that what was written before a
+	// record linked it stays apart (design 1, promise 2). Without it all records were known before the first write.
+	Live bool
 	// Settle is how long after its last task a contact with the centre may go on; zero means five seconds.
 	Settle time.Duration
 }
@@ -57,8 +60,8 @@ type Event struct {
 // Customer is the contact that one customer must have.
 type Customer struct {
 	Contact
-	// Split tells that the customer was known by two addresses before a record linked them. A connector that
-	// delivers meanwhile then leaves two contacts, the older with the profile; see Compare.
+	// Split tells that the customer was known by two addresses before a record linked them. Where that is Live,
+	// two contacts may be left, one of them with the profile; see Compare.
 	Split bool
 	// Open are the attributes whose value the design leaves open, such as a name with NUL in it.
 	Open []string

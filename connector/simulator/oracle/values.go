@@ -12,7 +12,7 @@ import (
 
 // customer is the contact that a person must have, over what Brevo holds of it.
 func (c *calculation) customer(p person, h history, held int) Customer {
-	out := Customer{Split: p.split, Contact: Contact{Email: p.email, Phone: digits(p.phone), Attributes: map[string]any{}}}
+	out := Customer{Split: c.Live && p.split, Contact: Contact{Email: p.email, Phone: digits(p.phone), Attributes: map[string]any{}}}
 	if held >= 0 {
 		was := c.Held[held]
 		out.Attributes = maps.Clone(was.Attributes)

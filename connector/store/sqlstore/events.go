@@ -30,6 +30,7 @@ func (t *tx) saveEvents(o *outbox) error {
 	}
 	var fresh, changed eventRows
 	var taken ints // pending ones whose new key is told or owed already
+	var again ints // withdrawn ones that are owed after all
 	for _, e := range o.events {
 		old, exists := known.byKey[e.Key]
 		told := known.marked[e.Key]
@@ -47,6 +48,9 @@ func (t *tx) saveEvents(o *outbox) error {
 		switch {
 		case !exists && !told:
 			fresh.add(0, e, due(e, o.at))
+		case exists && old.state == store.Withdrawn && !told:
+			again = append(again, old.id)
+			fresh.add(0, e, due(e, o.at))
 		case exists && old.state == store.Pending && (old.payload != e.payload || old.customer != e.CustomerID):
 			changed.add(old.id, e.joined(old), old.after(e, o.at))
 		}
@@ -55,6 +59,11 @@ func (t *tx) saveEvents(o *outbox) error {
 		return err
 	}
 	if err := t.changeEvents(o.account, changed); err != nil {
+		return err
+	}
+	// What was withdrawn was never sent; it makes room for its own return.
+	if _, err := t.exec(`
+		DELETE FROM deliveries WHERE id IN (SELECT id FROM {rows id:bigint} AS r) AND state = 'withdrawn'`, rows{again}); err != nil {
 		return err
 	}
 	return t.addEvents(o, fresh)

@@ -73,10 +73,9 @@ func (s *Store) Ping(ctx context.Context) error {
 		})
 	}
 	return s.write(ctx, "ping store", func(t *tx) error {
-		_, err := t.exec(`DELETE FROM leases WHERE role = $1`, pingRole)
-		if err == nil {
-			_, err = t.exec(`INSERT INTO leases (role, holder, term, expires_at) VALUES ($1, '', 1, 0)`, pingRole)
-		}
+		_, err := t.exec(`
+			INSERT INTO leases (role, holder, term, expires_at) VALUES ($1, '', 1, 0)
+			ON CONFLICT (role) DO UPDATE SET expires_at = 0`, pingRole)
 		return err
 	})
 }

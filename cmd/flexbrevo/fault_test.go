@@ -1,0 +1,65 @@
+package main_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"flexbrevo/connector/simulator/brevosim"
+	"flexbrevo/connector/simulator/oracle"
+	"flexbrevo/connector/simulator/twiliosim"
+)
+
+// twilioFaults and brevoFaults are a bad day on both sides, all of which passes.
+func twilioFaults() twiliosim.Faults {
+	return twiliosim.Faults{TooManyRequests: 0.02, BadGateway: 0.02, Redirect: 0.01, Reset: 0.02, UnknownFields: 0.2}
+}
+
+func brevoFaults() brevosim.Faults {
+	return brevosim.Faults{
+		TooMany: 0.02, TooEarly: 0.01, ServerError: 0.02, BadGateway: 0.02, BadGatewayApplied: 0.03, Dropped: 0.02, DroppedApplied: 0.03,
+		HTMLSuccess: 0.01, BrokenJSON: 0.01, EmptySuccess: 0.01,
+	}
+}
+
+// TestFaults lets both sides fail in every way that passes. In the end each event is there once.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, seed := range []uint64{5, 6} {
+		t.Run(fmt.Sprintf("world %d", seed), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, setup{
+				world:  aDay(seed, 80, seed%2 == 0),
+				twilio: twiliosim.Options{Faults: twilioFaults()},
+				brevo:  brevosim.Options{Faults: brevoFaults(), ReadLag: 400 * time.Millisecond},
+				env:    map[string]string{"LOOKUP_AFTER": "1s"},
+			})
+			s := settings(today().Add(-10 * time.Second))
+			s.Live = true
+			d := l.run()
+			l.eventuallyEqual(s, 90*time.Second, d)
+			if code, _ := d.stop(); code != 0 {
+				t.Errorf("exit code %d\n%s", code, d.stderr.String())
+			}
+			l.twilio.SetFaults(twiliosim.Faults{})
+			l.brevo.SetFaults(brevosim.Faults{})
+			l.mustSendNothing()
+			l.mustEqual(s)
+		})
+	}
+}
+
+// eventuallyEqual waits until Brevo holds what it must, and shows how it differs when that does not come.
+func (l *lab) eventuallyEqual(s oracle.Settings, limit time.Duration, d *daemon) {
+	l.t.Helper()
+	deadline := time.Now().Add(limit)
+	for len(l.differences(s)) > 0 {
+		if time.Now().After(deadline) {
+			l.mustEqual(s)
+			l.t.Fatalf("Brevo did not come to hold this within %s; the daemon's last lines:\n%s", limit, tail(d.stderr.String(), 4000))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func tail(text string, length int) string { return text[max(0, len(text)-length):] }
