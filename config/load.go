@@ -49,7 +49,16 @@ func Parse(path string, data []byte, options Options) (*Config, error) {
 	if options.Env == nil {
 		options.Env = os.LookupEnv
 	}
-	l := &loader{options: options, decoder: decoder{
+	l := newLoader(path, options)
+	l.root.File = path
+	if body := l.parse(data); len(l.problems) == 0 {
+		l.fill(body)
+	}
+	return l.result()
+}
+
+func newLoader(path string, options Options) *loader {
+	return &loader{options: options, decoder: decoder{
 		file: path, root: defaults(), anchors: map[string]ast.Node{}, open: map[ast.Node]bool{},
 		places: map[string]place{}, spots: map[mapping.Position]place{},
 		expand: expander{lookup: options.Env},
@@ -58,11 +67,6 @@ func Parse(path string, data []byte, options Options) (*Config, error) {
 			return string(content), err
 		},
 	}}
-	l.root.File = path
-	if body := l.parse(data); len(l.problems) == 0 {
-		l.fill(body)
-	}
-	return l.result()
 }
 
 // loader takes a file from bytes to a checked Config.
@@ -173,14 +177,7 @@ func (l *loader) syntaxProblem(err error, data []byte) {
 // openSecrets puts the encrypted file behind the environment. It reads its block ahead of everything else, because all
 // the rest may refer to what the file holds.
 func (l *loader) openSecrets(body ast.Node) {
-	ahead := l.decoder
-	ahead.root, ahead.places, ahead.spots = defaults(), map[string]place{}, map[mapping.Position]place{}
-	list, _ := ahead.entries(body, "")
-	for _, e := range list {
-		if e.key == "secrets" {
-			ahead.decode(e.value, reflect.ValueOf(&ahead.root.Secrets).Elem(), spot{namespace: "Config.Secrets", path: "secrets"})
-		}
-	}
+	ahead := l.secretsAhead(body)
 	if ahead.root.Secrets.File == "" {
 		return
 	}

@@ -24,10 +24,11 @@ var down = [][]string{
 	{"connector/store/storetest/pgtest"},
 	{"connector/store"},
 	{"connector/console"},
-	{"connector/simulator/twiliosim", "connector/simulator/brevosim"},
+	{"connector/simulator/twiliosim", "connector/simulator/brevosim", "connector/simulator/oracle"},
 	{"connector/simulator/world"},
 	{"connector/record"},
-	{"connector/failure", "connector/fact"},
+	{"connector/failure"},
+	{"connector/fact"},
 	{"config"},
 	{"mapping", "migrations"},
 }

@@ -15,10 +15,11 @@ func TestKills(t *testing.T) {
 	const kills, longest = 50, 1500 * time.Millisecond
 	options := aDay(7, 150, true)
 	l := newLab(t, setup{
-		world: options,
-		clock: playing(options.Start, today(), kills*longest/2),
-		brevo: brevosim.Options{ReadLag: 200 * time.Millisecond},
-		env:   map[string]string{"LOOKUP_AFTER": "1s"},
+		world:  options,
+		shared: true,
+		clock:  playing(options.Start, today(), kills*longest/2),
+		brevo:  brevosim.Options{ReadLag: 200 * time.Millisecond},
+		env:    map[string]string{"LOOKUP_AFTER": "1s"},
 	})
 	random := rand.New(rand.NewPCG(7, 7))
 	written := 0
@@ -38,8 +39,7 @@ func TestKills(t *testing.T) {
 	}
 	t.Logf("%d writes before the last kill", written)
 	d := l.run()
-	s := settings(today())
-	s.Live = true
+	s := liveSettings(today())
 	l.eventuallyEqual(s, 90*time.Second, d)
 	if code, _ := d.stop(); code != 0 {
 		t.Errorf("exit code %d\n%s", code, d.stderr.String())

@@ -37,6 +37,7 @@ type setup struct {
 	twilio twiliosim.Options
 	brevo  brevosim.Options
 	config string // a file of testdata/e2e; default connector.yaml
+	shared bool   // the switchboard of odd worlds is declared to be one
 	env    map[string]string
 }
 
@@ -74,7 +75,11 @@ func newLab(t *testing.T, s setup) *lab {
 	if s.config == "" {
 		s.config = "connector.yaml"
 	}
-	l.write("connector.yaml", l.configuration(s.config))
+	text := l.configuration(s.config)
+	if s.shared {
+		text = strings.Replace(text, "shared_phones: []", "shared_phones: [\""+world.SharedPhone+"\"]", 1)
+	}
+	l.write("connector.yaml", text)
 	return l
 }
 
@@ -147,6 +152,13 @@ func seedSettings(until time.Time) oracle.Settings {
 	}
 }
 
+// liveSettings are those of a setup that declares the switchboard and delivers while records come in.
+func liveSettings(until time.Time) oracle.Settings {
+	s := settings(until)
+	s.Live, s.SharedPhones = true, []string{world.SharedPhone}
+	return s
+}
+
 // inBrevo converts what the simulated Brevo holds for the comparison.
 func (l *lab) inBrevo() ([]oracle.Contact, []oracle.Event) {
 	lists := map[int64]string{}
@@ -186,7 +198,7 @@ func (l *lab) differences(s oracle.Settings) []string {
 func (l *lab) mustEqual(s oracle.Settings) {
 	l.t.Helper()
 	lines := l.differences(s)
-	const shown = 25
+	const shown = 40
 	for _, line := range lines[:min(shown, len(lines))] {
 		l.t.Error(line)
 	}

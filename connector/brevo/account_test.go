@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -236,7 +237,7 @@ func TestOAuth(t *testing.T) {
 		t.Errorf("a token that is about to end was not renewed: %d, %v", tokens(), err)
 	}
 	sim.SetFaults(brevosim.Faults{BadKey: 1, Only: []string{"GET /account"}})
-	if err := d.Ping(t.Context()); failure.ReasonOf(err) != failure.Unauthorized {
+	if err := d.Ping(t.Context()); failure.ReasonOf(err) != failure.Unauthorized || !strings.Contains(err.Error(), "brevo.oauth") || strings.Contains(err.Error(), "api_key") {
 		t.Errorf("a refused token: %v", err)
 	}
 	sim.SetFaults(brevosim.Faults{})

@@ -78,6 +78,8 @@ type Destination struct {
 	// read: a channel, so that a waiter can leave when its context ends.
 	account atomic.Pointer[account]
 	refresh chan struct{}
+
+	batches batches
 }
 
 // New checks the options and returns a destination. It makes no call.
@@ -187,3 +189,9 @@ func (d *Destination) Ping(ctx context.Context) error {
 
 // Budgets says how each bucket of the rate budget stands, for status.
 func (d *Destination) Budgets() []Budget { return d.budget.snapshot() }
+
+// Pace is how many contact writes or events a second may go out now, whichever is
+// more; 0 where the account has no limits.
+func (d *Destination) Pace() float64 {
+	return max(d.budget.contacts.snapshot(bucketContacts).PerSecond, d.budget.events.snapshot(bucketEvents).PerSecond)
+}

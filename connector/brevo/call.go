@@ -99,7 +99,7 @@ func finish(ctx context.Context, op string, k kind, resp *http.Response) (answer
 		return got, nil
 	}
 	got.api = parseError(got.body)
-	return got, refusal(op, k, got.status, got.api, resp.Header)
+	return got, refusal(op, k, resp, got.api)
 }
 
 // readAll reads a body of known or unknown length with one allocation where the
@@ -176,20 +176,21 @@ func unreadable(op string, k kind, status int) *failure.Error {
 }
 
 // refusal classifies an answer that is no success (facts/brevo.md 8).
-func refusal(op string, k kind, status int, api *apiError, h http.Header) *failure.Error {
+func refusal(op string, k kind, resp *http.Response, api *apiError) *failure.Error {
+	status := resp.StatusCode
 	e := &failure.Error{Op: op, Reason: reasonOf(status, k, api), Status: status}
 	if api != nil {
 		e.Code = openCode(api.Code)
 	}
 	switch {
 	case status == http.StatusUnauthorized:
-		e.Remedy = remedyFor401(api)
+		e.Remedy = remedyFor401(api, resp.Request != nil && resp.Request.Header.Get("Authorization") != "")
 	case status == http.StatusPaymentRequired:
 		e.Remedy = "The plan or the credits of the Brevo account do not allow this call"
 	case status == http.StatusForbidden:
 		e.Remedy = "The credential lacks a permission or scope, or the plan of the Brevo account lacks this feature"
 	case status == http.StatusTooManyRequests:
-		e.RetryAfter = max(readLimits(status, h).reset, 0)
+		e.RetryAfter = max(readLimits(status, resp.Header).reset, 0)
 	case status == http.StatusTooEarly:
 		e.RetryAfter = tooEarly
 	case status < 400 || status == http.StatusNotFound && !api.gone():
@@ -250,7 +251,7 @@ var wordOfAddress = regexp.MustCompile(`[0-9A-Fa-f:.]*[0-9A-Fa-f]`)
 
 // remedyFor401 tells the two meanings of a 401 apart (facts/brevo.md 7): a source
 // address that is not on the account's list, or a bad credential.
-func remedyFor401(api *apiError) string {
+func remedyFor401(api *apiError, byToken bool) string {
 	if api != nil && strings.Contains(strings.ToLower(api.Message), "ip address") {
 		const where = "on https://app.brevo.com/security/authorised_ips"
 		for _, word := range wordOfAddress.FindAllString(api.Message, -1) {
@@ -259,6 +260,9 @@ func remedyFor401(api *apiError) string {
 			}
 		}
 		return "Brevo does not know our IP address: authorise it " + where
+	}
+	if byToken {
+		return "Brevo does not take the token it gave us: check brevo.oauth and that its app was not revoked"
 	}
 	return "Check brevo.api_key: an API key of this account (not an SMTP password, which begins with xsmtpsib-)"
 }

@@ -16,6 +16,7 @@ type hourly struct {
 	mu        sync.Mutex
 	limit     int
 	used      int // by us, until ends
+	sweptAt   time.Time
 	ends      time.Time
 	blocked   time.Time
 	refusals  int
@@ -41,6 +42,42 @@ func (h *hourly) take(keepReserve bool) error {
 	}
 	h.used++
 	return nil
+}
+
+// ration says how long a sweep of events must wait so that the calls left for
+// sweeps last until the hour is over; with 0 it counts as begun. The first one after
+// a quiet time never waits.
+func (h *hourly) ration() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.clock()
+	h.roll(now)
+	left := float64(h.limit)*h.share*(1-reserved) - float64(h.used)
+	if !h.unlimited && left >= 1 {
+		gap := time.Duration(float64(h.ends.Sub(now)) / left)
+		if wait := h.sweptAt.Add(gap).Sub(now); wait > 0 {
+			return wait
+		}
+	}
+	h.sweptAt = now
+	return 0
+}
+
+// spare says whether a call of the given part of the hour is left, spread over the
+// hour so that there is always something for a burst.
+func (h *hourly) spare(part float64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.clock()
+	h.roll(now)
+	if h.unlimited {
+		return true
+	}
+	if now.Before(h.blocked) {
+		return false
+	}
+	gone := 1 - float64(h.ends.Sub(now))/float64(time.Hour)
+	return float64(h.used) < part*float64(h.limit)*h.share*max(gone, 0.1)
 }
 
 // roll begins a new hour when the present one is over. The caller holds mu.

@@ -35,10 +35,14 @@ const (
 // later pages, never past the reader, so that the answer is complete for what was
 // visible at the moment of the call.
 //
-// The calls come from the hourly bucket: when it is used up, Lookup returns
-// failure.RateLimited with the time to wait, beside what was found so far.
+// The calls come from the hourly bucket and are spread over the hour: when none is
+// to be had yet, Lookup returns failure.RateLimited with the time to wait, beside
+// what was found so far.
 func (d *Destination) Lookup(ctx context.Context, events []record.Event) (map[string]bool, error) {
 	found := map[string]bool{}
+	if wait := d.budget.other.ration(); wait > 0 {
+		return found, lost(ctx, opEvents, read, rateLimited(wait))
+	}
 	for _, w := range windowsOf(events) {
 		if err := d.sweep(ctx, w, found); err != nil {
 			return found, err

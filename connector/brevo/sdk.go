@@ -65,5 +65,5 @@ func (d *Destination) sdkError(ctx context.Context, op string, k kind, resp *htt
 	if errors.As(err, &answered) {
 		api = parseError(answered.Body())
 	}
-	return refusal(op, k, resp.StatusCode, api, resp.Header)
+	return refusal(op, k, resp, api)
 }

@@ -120,9 +120,9 @@ func Newest(facts ...*Fact) map[string]any {
 	}
 	out := make(map[string]any, len(newest))
 	for k, v := range newest {
-		nest, inner, nested := strings.Cut(k, "\x00")
-		if !nested || !isNest(nest) {
-			if _, taken := out[k]; !taken { // a nest wins over a scalar of its name
+		nest, key, nested := split(k)
+		if !nested {
+			if !isNest(k) || out[k] == nil { // a nest wins over a scalar of its name
 				out[k] = v.V
 			}
 			continue
@@ -132,7 +132,16 @@ func Newest(facts ...*Fact) map[string]any {
 			m = map[string]any{}
 			out[nest] = m
 		}
-		m[inner] = v.V
+		m[key] = v.V
 	}
 	return out
+}
+
+// split takes apart what Nested put together.
+func split(name string) (nest, key string, nested bool) {
+	i := strings.IndexByte(name, 0)
+	if i < 0 || !isNest(name[:i]) {
+		return "", "", false
+	}
+	return name[:i], name[i+1:], true
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"hash/fnv"
 	"sort"
 
 	"flexbrevo/connector/fact"
@@ -150,8 +151,12 @@ func olderContact(a, b store.Customer) bool {
 }
 
 // nextID gives ids that grow with time, so that an older customer has a smaller
-// one. One process digests a connector at a time.
+// one. One process digests a connector at a time; the last ten bits tell
+// connectors that digest in the same millisecond apart.
 func (d *Digest) nextID(b *batch) int64 {
-	d.last = max(d.last+1, b.at.UnixMilli()<<20)
-	return d.last
+	const connectorBits = 10
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(d.o.Connector)) // never fails
+	d.last = max(d.last+1, b.at.UnixMilli()<<connectorBits)
+	return d.last<<connectorBits | int64(h.Sum32()&(1<<connectorBits-1))
 }

@@ -23,7 +23,7 @@ type DeliverOptions struct {
 	// LookupAfter is how long after an attempt with unknown outcome the
 	// destination's answer counts as complete; 0 means 10 s.
 	LookupAfter time.Duration
-	// Workers is how many customers are served at once; 0 means 16.
+	// Workers is how many customers are served at once; 0 means 64.
 	Workers int
 	Retry   Retry
 	Clock   func() time.Time
@@ -46,7 +46,7 @@ func NewDeliver(o DeliverOptions) *Deliver {
 		o.LookupAfter = 10 * time.Second
 	}
 	if o.Workers == 0 {
-		o.Workers = 16
+		o.Workers = 64
 	}
 	if o.Retry == (Retry{}) {
 		o.Retry = defaultRetry
@@ -141,11 +141,12 @@ func (s *session) fail(err error) {
 // claim hands due deliveries to the workers until ctx ends.
 func (s *session) claim() {
 	for s.ctx.Err() == nil {
-		room := 4*s.o.Workers - s.InHand()
+		most, each := s.appetite()
+		room := most - s.InHand()
 		n := 0
-		if room > s.o.Workers && s.circuit.admits() {
+		if 4*room >= most && s.circuit.admits() {
 			var err error
-			if n, err = s.take(s.circuit.limit(room)); err != nil {
+			if n, err = s.take(s.circuit.limit(room), each); err != nil {
 				s.fail(err)
 				return
 			}
@@ -156,11 +157,25 @@ func (s *session) claim() {
 	}
 }
 
+// aheadOfPace is how many seconds of work are claimed at once from a destination
+// that is paced. What is claimed goes before what comes later, however urgent.
+const aheadOfPace = 3
+
+// appetite says how many customers may be in hand and how many deliveries of each:
+// enough to keep the destination busy, and no more, so that live traffic never
+// waits behind much of a backlog.
+func (s *session) appetite() (customers, each int) {
+	if p, ok := s.o.Destination.(Pacer); ok && p.Pace() > 0 {
+		return min(max(24, int(aheadOfPace*p.Pace())), 4*s.o.Workers), 4
+	}
+	return 4 * s.o.Workers, 32
+}
+
 // take claims up to limit customers and queues their runs.
-func (s *session) take(limit int) (int, error) {
+func (s *session) take(limit, each int) (int, error) {
 	s.hold(1) // while the claim is on its way something is in hand
 	defer s.hold(-1)
-	claimed, err := s.o.Store.Claim(s.ctx, s.lease, s.o.Account, s.o.Clock(), limit, 32)
+	claimed, err := s.o.Store.Claim(s.ctx, s.lease, s.o.Account, s.o.Clock(), limit, each)
 	if err != nil {
 		if s.ctx.Err() != nil {
 			return 0, nil
@@ -317,6 +332,8 @@ func (s *session) skip(d store.Delivery) string {
 	}
 	age := s.o.MaxAge[d.Connector]
 	switch {
+	case d.Event.Withheld != "":
+		return d.Event.Withheld
 	case d.Held.Deleted:
 		return reasonDeleted
 	case d.Held.ID == 0:

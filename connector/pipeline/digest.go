@@ -19,7 +19,10 @@ type DigestOptions struct {
 	Connector string
 	// Account names the destination account that deliveries go to.
 	Account string
-	Store   store.Digester
+	Store   interface {
+		store.Digester
+		store.Backfiller
+	}
 	Source  interface {
 		Decode(record.Record) (Decoded, error)
 	}
@@ -44,7 +47,7 @@ type DigestOptions struct {
 // Digest turns a connector's records into facts, customers and owed changes.
 type Digest struct {
 	o    DigestOptions
-	last int64 // the newest customer id given out
+	last int64 // what the newest customer id was made of
 }
 
 // NewDigest makes the digest of one connector.
@@ -72,6 +75,9 @@ func (d *Digest) Once(ctx context.Context, lease store.Lease) (Digested, error) 
 		return Digested{}, err
 	}
 	b := d.read(records)
+	if b.backfill, err = d.backfill(ctx); err != nil {
+		return Digested{}, fmt.Errorf("load backfill: %w", err)
+	}
 	if err := d.load(ctx, b); err != nil {
 		return Digested{}, fmt.Errorf("load neighbours: %w", err)
 	}
@@ -100,6 +106,11 @@ type batch struct {
 	states     []*state
 	components []profile.Component
 	shared     map[string]bool
+	// backfill is the one under way, nil for none; sweep is set where the batch ends
+	// it, and left counts whom it leaves out.
+	backfill *store.Backfill
+	sweep    *Sweep
+	left     int
 }
 
 // state is a fact with where it stands.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"log/slog"
 	"time"
 
 	"flexbrevo/connector/failure"
@@ -9,8 +10,9 @@ import (
 )
 
 // lookupPatience is how long an event of unknown outcome waits for the budget of
-// lookups; then it is sent again, and its source_event_id lets the receiver tell.
-const lookupPatience = 15 * time.Minute
+// lookups: longer than the hour after which there is a new one. Then it is sent
+// again, and its source_event_id lets the receiver tell.
+const lookupPatience = 75 * time.Minute
 
 // lookup settles events whose outcome is unknown, until ctx ends: it asks the
 // destination, once an answer must be complete, whether they are there.
@@ -57,38 +59,48 @@ func (s *session) sweep() (time.Duration, error) {
 		return 0, nil
 	}
 	found, err := s.o.Destination.Lookup(s.hard, events)
-	if err != nil {
-		return s.unanswered(due, asked, err)
-	}
-	group := make([]store.Settlement, len(due))
-	for i, d := range due {
-		group[i] = store.Settlement{
-			Delivery: d, State: store.Pending, Uncounted: true, Reason: "absent after unknown outcome",
-			NextAttemptAt: asked.Add(s.o.Retry.wait(d.Attempts, 0)),
-		}
-		if found.IDs[d.Event.ID] {
-			group[i].State, group[i].Reason = store.Delivered, "found after unknown outcome"
-		}
-	}
-	return 0, s.settleLookup(group)
-}
-
-// unanswered keeps waiting, and sends again what has waited too long.
-func (s *session) unanswered(due []store.Delivery, asked time.Time, err error) (time.Duration, error) {
-	s.o.Logger.Warn("events of unknown outcome cannot be looked up yet", "account", s.o.Account, "count", len(due), "err", err)
 	var group []store.Settlement
+	var missing []store.Delivery
 	for _, d := range due {
-		if asked.Sub(d.UnknownSince) >= lookupPatience {
-			group = append(group, store.Settlement{
-				Delivery: d, State: store.Pending, Uncounted: true, NextAttemptAt: asked, Reason: "not looked up",
-			})
+		if !found.IDs[d.Event.ID] {
+			missing = append(missing, d)
+			continue
 		}
+		group = append(group, store.Settlement{Delivery: d, State: store.Delivered, Reason: "found after unknown outcome"})
 	}
-	wait := 10 * time.Second
-	if e := failure.As(err); e != nil {
-		wait = max(wait, min(e.RetryAfter, time.Minute))
+	wait := time.Duration(0)
+	if err != nil {
+		missing, wait = s.unanswered(missing, asked, err)
+	}
+	for _, d := range missing {
+		st := store.Settlement{Delivery: d, State: store.Pending, Uncounted: true, NextAttemptAt: asked, Reason: "not looked up"}
+		if err == nil {
+			st.Reason, st.NextAttemptAt = "absent after unknown outcome", asked.Add(s.o.Retry.wait(d.Attempts, 0))
+		}
+		group = append(group, st)
 	}
 	return wait, s.settleLookup(group)
+}
+
+// unanswered returns what has waited too long for an answer and is to be sent
+// again, and when to ask for the others.
+func (s *session) unanswered(missing []store.Delivery, asked time.Time, err error) ([]store.Delivery, time.Duration) {
+	var late []store.Delivery
+	for _, d := range missing {
+		if asked.Sub(d.UnknownSince) >= lookupPatience {
+			late = append(late, d)
+		}
+	}
+	level, wait := slog.LevelWarn, 10*time.Second
+	if e := failure.As(err); e != nil && e.Reason == failure.RateLimited {
+		wait = min(max(e.RetryAfter, time.Second), time.Minute)
+		if len(late) == 0 {
+			level = slog.LevelDebug // the budget of lookups is spread over the hour, which is as it should be
+		}
+	}
+	s.o.Logger.Log(s.hard, level, "events of unknown outcome cannot be looked up yet",
+		"account", s.o.Account, "count", len(missing), "sent_again", len(late), "err", err)
+	return late, wait
 }
 
 func (s *session) settleLookup(group []store.Settlement) error {

@@ -159,7 +159,7 @@ func capture(t *testing.T, st store.Store, records []record.Record) {
 
 // newDigest has the rules of the original page's configuration, and an event for
 // everything.
-func newDigest(t *testing.T, st store.Digester) *pipeline.Digest {
+func newDigest(t *testing.T, st store.Store) *pipeline.Digest {
 	t.Helper()
 	spec := mapping.Spec{}
 	for source, to := range map[string]string{

@@ -24,9 +24,9 @@ func env(p *profile.Profile) *mapping.Env {
 }
 
 func envOf(e *mapping.Env, m *profile.Moment) *mapping.Env {
-	out := *e
-	out.Task, out.Conversation, out.Survey = m.Task, m.Conversation, m.Survey
-	out.Worker, out.Queue, out.Event = m.Worker, m.Queue, m.Event
+	out, scene := *e, m.Scene()
+	out.Task, out.Conversation, out.Survey = scene.Task, scene.Conversation, scene.Survey
+	out.Worker, out.Queue, out.Event = scene.Worker, scene.Queue, scene.Event
 	return &out
 }
 
@@ -140,7 +140,7 @@ func (d *Digest) event(e *mapping.Env, m *profile.Moment) (*record.Event, error)
 	}
 	properties := outcome.Properties
 	if !rule.OwnProperties() {
-		properties = m.Usual
+		properties = m.Usual()
 	}
 	return &record.Event{Name: outcome.Name, ID: m.Key, At: m.At, Properties: properties, Rule: rule.At.String()}, err
 }

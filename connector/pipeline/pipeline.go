@@ -68,6 +68,13 @@ type Destination interface {
 	Lookup(ctx context.Context, events []record.Event) (Found, error)
 }
 
+// Pacer is a Destination that knows how many changes a second it takes.
+type Pacer interface {
+	// Pace is how many calls a second its busiest bucket allows now; 0 when there is
+	// no limit.
+	Pace() float64
+}
+
 // Found is what Lookup saw.
 type Found struct {
 	// IDs are the source_event_ids present.

@@ -61,10 +61,14 @@ func (w *worker) person(p *person, owned map[store.Token]store.StoredToken) {
 	}
 	w.own(p, owned)
 	w.omit(p.row.ID, absorb(p, w.out)...)
+	if w.owes(p) {
+		w.out.Customers = append(w.out.Customers, p.row)
+		return
+	}
 	profiled := profile.Build(p.facts(), p.shared, &w.d.o.Profile)
 	contact, omissions := w.d.contact(profiled)
 	w.omit(p.row.ID, omissions...)
-	if contact != nil {
+	if contact != nil && !w.leaves(profiled) {
 		if print := fingerprint(contact); print != p.row.Desired {
 			p.row.Desired = print
 			w.out.Contacts = append(w.out.Contacts, store.ContactChange{CustomerID: p.row.ID, Lane: p.lane, Contact: *contact})
@@ -153,6 +157,7 @@ func (w *worker) event(p *person, m *profile.Moment, event *record.Event) {
 		Key: m.Key, CustomerID: p.row.ID, Fact: m.Fact, Type: m.Mark, Lane: p.lane,
 		NotBefore: m.NotBefore, Event: *event,
 	}
+	w.past(m, &change)
 	if open := w.open(m); open != nil {
 		w.want(open.ID)
 		if open.State != store.Pending || same(open, &change) {

@@ -95,7 +95,7 @@ func (g *gather) participants() {
 
 // address is a phone, an e-mail address or a chat identity.
 func (g *gather) address(s string) {
-	if e, ok := Email(s); ok {
+	if e, ok := g.normalEmail(s); ok {
 		g.Emails = appendNew(g.Emails, e)
 		return
 	}
@@ -106,7 +106,7 @@ func (g *gather) email(s string, must bool) {
 	if s == "" {
 		return
 	}
-	e, ok := Email(s)
+	e, ok := g.normalEmail(s)
 	if !ok {
 		if must {
 			g.refuse("email", s, notEmail)
@@ -141,6 +141,14 @@ func (g *gather) identity(s string) {
 		return
 	}
 	g.Identities = appendNew(g.Identities, s)
+}
+
+// normalEmail is Email without its cost for what this fact was seen with.
+func (g *gather) normalEmail(s string) (string, bool) {
+	if _, noted := g.f.Parts[seenEmail+s]; noted {
+		return s, true
+	}
+	return Email(s)
 }
 
 // normalPhone is Phone without its cost, which is most of that of a fact, for a

@@ -88,7 +88,7 @@ func (b *builder) group() {
 			index[u.find(i)] = g
 			b.Groups = append(b.Groups, g)
 		}
-		t.Transfer = len(g.Tasks) > 0
+		t.group, t.Transfer = g, len(g.Tasks) > 0
 		g.Tasks = append(g.Tasks, t)
 	}
 	b.giveThreads()

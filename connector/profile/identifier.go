@@ -15,6 +15,9 @@ import (
 // addr-spec with a dotted domain. It returns false for anything else.
 func Email(s string) (string, bool) {
 	s = strings.ToLower(strings.TrimSpace(s))
+	if !strings.Contains(s, "@") {
+		return "", false
+	}
 	a, err := mail.ParseAddress(s)
 	if err != nil || a.Address != s || len(s) > 254 {
 		return "", false

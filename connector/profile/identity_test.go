@@ -304,7 +304,7 @@ func TestNothingPanics(t *testing.T) {
 			deltas = append(deltas, f)
 		}
 		for _, c := range atOnce(o, deltas...) {
-			if _, err := json.Marshal([]any{c.profile.Metrics, c.profile.Attributes, c.profile.Omissions, c.moments}); err != nil {
+			if _, err := json.Marshal([]any{c.profile.Metrics, c.profile.Attributes, c.profile.Omissions, scenes(c.moments)}); err != nil {
 				t.Fatal(err)
 			}
 		}

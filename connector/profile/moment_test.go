@@ -220,7 +220,7 @@ func TestMomentIdentity(t *testing.T) {
 			t.Errorf("two moments under the key %s", m.Key)
 		}
 		keys[m.Key] = m
-		equal(t, "event of "+m.Key, m.Event, map[string]any{"type": m.Type, "id": m.Key, "at": m.At.Format(time.RFC3339)})
+		equal(t, "event of "+m.Key, m.Scene().Event, map[string]any{"type": m.Type, "id": m.Key, "at": m.At.Format(time.RFC3339)})
 	}
 	for _, key := range []string{
 		"conversation.started:" + sid("CH", 1), "conversation.ended:" + sid("CH", 1), "task.completed:" + sid("WT", 1),
@@ -238,7 +238,8 @@ func TestMomentIdentity(t *testing.T) {
 			t.Errorf("%v is no member of the contact", member)
 		}
 	}
-	equal(t, "who took over", keys["interaction.transferred:"+sid("WR", 2)].Worker, map[string]any{"name": "bo", "sid": "WKbo"})
+	transferred := keys["interaction.transferred:"+sid("WR", 2)]
+	equal(t, "who took over", transferred.Scene().Worker, map[string]any{"name": "bo", "sid": "WKbo"})
 }
 
 func TestClosedThreadNeedsNoQuiet(t *testing.T) {
@@ -267,7 +268,7 @@ func TestUsualProperties(t *testing.T) {
 	)
 	all := map[string]map[string]any{}
 	for _, m := range p.Moments(o) {
-		all[m.Key] = m.Usual
+		all[m.Key] = m.Usual()
 	}
 	equal(t, "task.completed", all["task.completed:"+sid("WT", 1)], map[string]any{
 		"task_sid": sid("WT", 1), "conversation_sid": sid("CH", 1), "channel": "webchat", "direction": "inbound",

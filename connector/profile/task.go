@@ -39,6 +39,7 @@ type Task struct {
 	// called.
 	startedAt time.Time
 	groupKey  string
+	group     *Group
 }
 
 type reservation struct {

@@ -94,6 +94,8 @@ type Event struct {
 	Properties map[string]any `json:"properties,omitempty"`
 	// Rule is the place in the configuration that made it.
 	Rule string `json:"rule,omitempty"`
+	// Withheld says why it is rightly not sent; empty for an event that is.
+	Withheld string `json:"withheld,omitempty"`
 }
 
 // Held is what the destination is known to hold for a customer. It is made of

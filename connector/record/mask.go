@@ -6,7 +6,7 @@ import (
 )
 
 // Mask shortens a private value so that an operator who knows it recognises it
-// and nobody else learns it: "+33612345678" becomes "+33*****78" and
+// and nobody else learns it: "+33612345678" becomes "+33*******78" and
 // "zoe@example.com" becomes "z**@e******.com".
 func Mask(s string) string {
 	s = strings.ToValidUTF8(s, "?")

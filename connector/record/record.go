@@ -1,6 +1,6 @@
 // Package record holds the values that flow through flexbrevo: records on their
-// way in, changes on their way out, and the small things both carry. It imports
-// nothing of ours, so that every other package may speak of the same values.
+// way in, changes on their way out, and the small things both carry. Of ours it
+// imports only failure, so that every other package may speak of the same values.
 package record
 
 import "time"

@@ -50,7 +50,9 @@ func (r *Roles) Once(ctx context.Context, role string, work func(ctx context.Con
 
 func (r *Roles) acquire(ctx context.Context, role string) (store.Lease, time.Time, error) {
 	since := time.Now()
-	lease, err := r.Store.Acquire(ctx, role, r.Holder, r.ttl())
+	call, done := context.WithTimeout(ctx, r.ttl()/3)
+	defer done()
+	lease, err := r.Store.Acquire(call, role, r.Holder, r.ttl())
 	if err != nil && !errors.Is(err, store.ErrLeaseHeld) && ctx.Err() == nil {
 		r.Logger.Warn("role cannot be taken", "role", role, "err", err)
 	}
@@ -83,22 +85,30 @@ func (r *Roles) under(ctx context.Context, lease store.Lease, since time.Time, w
 }
 
 // keep extends the lease until ctx ends, and ends it when the lease cannot be
-// trusted any more.
+// trusted any more: some time before it runs out, whatever a call is waiting for.
 func (r *Roles) keep(ctx context.Context, cancel context.CancelCauseFunc, lease store.Lease, trusted time.Time) {
+	wait := r.ttl() / 3
 	for {
-		if !pause(ctx, r.ttl()/3) {
+		left := time.Until(trusted.Add(r.ttl() * 4 / 5))
+		if !pause(ctx, min(wait, left)) {
+			return
+		}
+		if left <= wait {
+			cancel(ErrLeaseLost)
 			return
 		}
 		began := time.Now()
-		call, done := context.WithTimeout(ctx, r.ttl()/3)
+		call, done := context.WithTimeout(ctx, min(r.ttl()/3, left-wait))
 		err := r.Store.Extend(call, lease, r.ttl())
 		done()
 		switch {
 		case err == nil:
-			trusted = began
-		case errors.Is(err, store.ErrLeaseLost) || time.Since(trusted) >= r.ttl()*4/5:
+			trusted, wait = began, r.ttl()/3
+		case errors.Is(err, store.ErrLeaseLost):
 			cancel(ErrLeaseLost)
 			return
+		default:
+			wait = r.ttl() / 15 // again soon, before it runs out
 		}
 	}
 }

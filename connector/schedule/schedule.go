@@ -105,9 +105,22 @@ func (s *Schedule) until(c cron.Schedule) time.Duration {
 		location = time.UTC
 	}
 	now = now.In(location)
-	next := c.Next(now)
-	if next.IsZero() { // a spec that never comes again, such as 30 February
+	at := next(c, now)
+	if at.IsZero() { // a spec that never comes again, such as 30 February
 		return 24 * time.Hour
 	}
-	return next.Sub(now)
+	return at.Sub(now)
+}
+
+// next is the first time after now that the spec names. A time that is skipped
+// because clocks are put forward is taken as if they had not been, where cron
+// would wait for the next day that has it.
+func next(c cron.Schedule, now time.Time) time.Time {
+	at := c.Next(now)
+	name, offset := now.Zone()
+	unmoved := c.Next(now.In(time.FixedZone(name, offset))).In(now.Location())
+	if _, later := unmoved.Zone(); later > offset && unmoved.Before(at) {
+		return unmoved
+	}
+	return at
 }

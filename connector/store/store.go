@@ -41,6 +41,7 @@ type Store interface {
 	Deliverer
 	Leaser
 	Runner
+	Backfiller
 	Reader
 
 	// Prune removes at most limit old rows of each kind: records that are digested
@@ -132,7 +133,8 @@ type Digester interface {
 type Neighbours struct {
 	Customers []Customer
 	Facts     []StoredFact
-	Tokens    []StoredToken
+	// Tokens are those of the customers, and those asked for that lead to none.
+	Tokens []StoredToken
 	// Events are unsettled event deliveries of the customers: pending, sending,
 	// unknown or dead.
 	Events []Delivery
@@ -140,6 +142,7 @@ type Neighbours struct {
 
 // Customer is one person or company as we know them.
 type Customer struct {
+	// ID is above zero, given by the digest, and unique among all connectors.
 	ID        int64
 	CreatedAt time.Time
 	// Held is what the destination holds for them.
@@ -190,6 +193,10 @@ type Digest struct {
 	Forgotten []StoredToken
 	Contacts  []ContactChange
 	Events    []EventChange
+	// Owed are customers whose contact and events are left to the end of a backfill,
+	// Unowed those of whom nothing is left to it any more.
+	Owed   []int64
+	Unowed []int64
 	// Withdrawn are deliveries that are owed no more; only pending ones go.
 	Withdrawn []int64
 	// Omissions replace all earlier omissions of the customers named in Customers
@@ -328,10 +335,11 @@ type Deliverer interface {
 	// LoadUnknown returns deliveries whose outcome is unknown, oldest first.
 	LoadUnknown(ctx context.Context, account string, limit int) ([]Delivery, error)
 	// LoadContactOwner returns the customer of the connector (not merged away) that
-	// holds the destination's contact id, or ErrNotFound.
+	// holds the destination's contact id, or ErrNotFound. Where a customer who was
+	// merged into another holds it, that is the survivor.
 	LoadContactOwner(ctx context.Context, connector string, contactID int64) (int64, error)
-	// NextDue returns when the earliest pending delivery of the account is due;
-	// the zero time when none waits.
+	// NextDue returns when the earliest pending delivery of the account is due that
+	// nothing else of its customer holds up; the zero time when none waits.
 	NextDue(ctx context.Context, account string) (time.Time, error)
 }
 
@@ -339,16 +347,21 @@ type Deliverer interface {
 type Settlement struct {
 	Delivery Delivery
 	// State is Delivered, Skipped, Dead, Unknown, or Pending for another try at
-	// NextAttemptAt. A contact that goes back to Pending while a newer change of
-	// the same customer waits becomes Withdrawn instead. A contact that dies takes the
-	// customer's pending events with it (Dead, reason "contact dead").
+	// NextAttemptAt. A contact that goes back to Pending or dies while a newer change
+	// of the same customer waits, or after its customer was merged into another,
+	// becomes Withdrawn instead. A contact that dies takes the customer's pending
+	// events with it (Dead, reason "contact dead"), and those that come while it is
+	// dead. A delivery that is neither Sending nor Unknown any more is left as it is,
+	// so that a settlement may be repeated.
 	State         DeliveryState
 	NextAttemptAt time.Time
 	// Uncounted leaves Attempts as they were: we cut it short ourselves.
 	Uncounted bool
 	Reason    string
 	Status    int
-	// Held replaces what the destination holds, when not nil.
+	// Held replaces what the destination holds, when not nil; unless its contact
+	// belongs to another customer of the connector: then it is not stored, and the
+	// rest of the settlement is.
 	Held      *record.Held
 	Omissions []record.Omission
 }

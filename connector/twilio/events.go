@@ -32,7 +32,7 @@ const (
 	closeEnough = time.Minute
 )
 
-var errNoClock = errors.New("Twilio's clock is not known")
+var errNoClock = errors.New("clock of Twilio is not known")
 
 // fetchEvents reads TaskRouter's events from the cursor to ten seconds before
 // Twilio's own now, and then what of a re-read is due.

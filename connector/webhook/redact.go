@@ -28,63 +28,43 @@ func withoutTextFields(form []byte) []byte {
 	return bytes.Join(kept, []byte("&"))
 }
 
-// withoutText removes text at any depth of a JSON value. A value that holds none
-// is returned as it is; else its members may come out in another order.
+// withoutText removes text at any depth of a JSON value. A value that holds none,
+// or is no JSON, is returned as it is; else it is written anew.
 func withoutText(value []byte) []byte {
-	trimmed := bytes.TrimLeft(value, " \t\r\n")
-	switch {
-	case bytes.HasPrefix(trimmed, []byte("{")):
-		return objectWithoutText(value)
-	case bytes.HasPrefix(trimmed, []byte("[")):
-		return arrayWithoutText(value)
-	}
-	return value
-}
-
-func objectWithoutText(value []byte) []byte {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(value, &members) != nil {
-		return value
-	}
-	changed := false
-	for name, member := range members {
-		if isText(name) {
-			delete(members, name)
-			changed = true
-			continue
-		}
-		if rest := withoutText(member); !bytes.Equal(rest, member) {
-			members[name] = rest
-			changed = true
-		}
-	}
-	return reencode(value, members, changed)
-}
-
-func arrayWithoutText(value []byte) []byte {
-	var elements []json.RawMessage
-	if json.Unmarshal(value, &elements) != nil {
-		return value
-	}
-	changed := false
-	for i, element := range elements {
-		if rest := withoutText(element); !bytes.Equal(rest, element) {
-			elements[i] = rest
-			changed = true
-		}
-	}
-	return reencode(value, elements, changed)
-}
-
-func reencode(value []byte, parts any, changed bool) []byte {
-	if !changed {
+	d := json.NewDecoder(bytes.NewReader(value))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil || !stripText(v) {
 		return value
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if e.Encode(parts) != nil {
+	if e.Encode(v) != nil {
 		return value
 	}
 	return bytes.TrimSpace(b.Bytes())
+}
+
+// stripText says whether it removed anything.
+func stripText(v any) bool {
+	removed := false
+	switch v := v.(type) {
+	case map[string]any:
+		for name, member := range v {
+			if isText(name) {
+				delete(v, name)
+				removed = true
+			} else if stripText(member) {
+				removed = true
+			}
+		}
+	case []any:
+		for _, element := range v {
+			if stripText(element) {
+				removed = true
+			}
+		}
+	}
+	return removed
 }

@@ -228,9 +228,9 @@ func (c Connector) check() error {
 	case c.Name == "" || strings.Contains(c.Name, "/"):
 		return errors.New("the name must be set and hold no slash")
 	case c.Keep == nil:
-		return errors.New("Keep is required")
+		return errors.New("no Keep is given")
 	case c.AuthTokens == nil:
-		return errors.New("AuthTokens is required")
+		return errors.New("no AuthTokens are given")
 	}
 	return nil
 }

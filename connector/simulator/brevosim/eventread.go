@@ -45,7 +45,7 @@ func readEventQuery(values url.Values, now time.Time) (q eventQuery, ids []int64
 	invalid := func(what string) (eventQuery, []int64, answer, bool) {
 		return eventQuery{}, nil, refuse(http.StatusBadRequest, codeInvalid, what), false
 	}
-	p, refusal, ok := readPage(values, 100, eventPageMost)
+	p, _, ok := readPage(values, 100, eventPageMost)
 	if !ok || p.limit == 0 {
 		return invalid("Invalid limit or offset")
 	}

@@ -114,8 +114,11 @@ func (d *differences) moments(events []Event) {
 		byID[e.ID] = append(byID[e.ID], e)
 	}
 	for _, m := range d.want.Moments {
-		got := byID[m.ID]
-		delete(byID, m.ID)
+		var got []Event
+		for id := range m.ids() {
+			got = append(got, byID[id]...)
+			delete(byID, id)
+		}
 		if len(got) != 1 {
 			d.note("event %s %s is there %d times", m.Name, m.ID, len(got))
 			continue
@@ -125,6 +128,15 @@ func (d *differences) moments(events []Event) {
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
 		d.note("event %s %q is there %d times and should not be at all", byID[id][0].Name, id, len(byID[id]))
 	}
+}
+
+// ids are all identities under which the event counts.
+func (m *Moment) ids() map[string]bool {
+	ids := map[string]bool{m.ID: true}
+	for _, id := range m.Also {
+		ids[id] = true
+	}
+	return ids
 }
 
 func (d *differences) moment(want *Moment, got *Event) {

@@ -18,6 +18,8 @@ import (
 type Settings struct {
 	// Channels are in scope; none means all.
 	Channels []string
+	// SharedPhones are declared to link nobody, in E.164.
+	SharedPhones []string
 	// Zone is that of dates; nil means UTC.
 	Zone *time.Location
 	// ExistingOnly writes only to contacts that Brevo holds already.
@@ -72,6 +74,9 @@ type Moment struct {
 	Event
 	// Within is how exactly the time can be known, by the resolution of its source.
 	Within time.Duration
+	// Also are other identities under which it counts: where that is Live, a contact with the centre is named
+	// after its earliest member that is known when the event is sent.
+	Also []string
 }
 
 // Expected is what Brevo must hold: no less, no more.
@@ -90,7 +95,7 @@ func Calculate(w *world.World, s Settings) Expected {
 	}
 	var out Expected
 	c := calculation{World: w, Settings: s}
-	for _, person := range people(c.evidence()) {
+	for _, person := range people(c.evidence(), s.SharedPhones) {
 		h, held := c.history(person), s.held(person)
 		if !person.hasAddress() || len(h.groups) == 0 || s.ExistingOnly && held < 0 {
 			continue

@@ -3,6 +3,7 @@ package oracle
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -75,8 +76,12 @@ func ofConversation(v *world.Conversation) evidence {
 }
 
 // people sorts evidence by customer: what shares an identifier is one person's (design 3.3).
-func people(all []evidence) []person {
-	shared := sharedPhones(all)
+func people(all []evidence, declared []string) []person {
+	known := map[string]bool{}
+	for _, phone := range declared {
+		known[phone] = true
+	}
+	shared := sharedPhones(all, known)
 	groups := map[int][]evidence{}
 	labels := label(all, shared)
 	for i, e := range all {
@@ -85,15 +90,15 @@ func people(all []evidence) []person {
 	var list []person
 	for i := range all {
 		if shown, ok := groups[i]; ok {
-			list = append(list, newPerson(shown, shared))
+			list = append(list, newPerson(shown, shared, known))
 		}
 	}
 	return list
 }
 
-// sharedPhones are the phones seen with two emails, which stop linking.
-func sharedPhones(all []evidence) map[string]bool {
-	first, shared := map[string]string{}, map[string]bool{}
+// sharedPhones are the phones that do not link: those declared, and those seen with two emails.
+func sharedPhones(all []evidence, declared map[string]bool) map[string]bool {
+	first, shared := map[string]string{}, maps.Clone(declared)
 	for _, e := range all {
 		if e.phone == "" || e.email == "" {
 			continue
@@ -155,7 +160,7 @@ func label(all []evidence, shared map[string]bool) []int {
 	return labels
 }
 
-func newPerson(shown []evidence, shared map[string]bool) person {
+func newPerson(shown []evidence, shared, declared map[string]bool) person {
 	p := person{shown: shown}
 	newest := slices.Clone(shown)
 	slices.SortStableFunc(newest, func(a, b evidence) int { return a.to.Compare(b.to) })
@@ -171,7 +176,7 @@ func newPerson(shown []evidence, shared map[string]bool) person {
 			p.name = cmp.Or(e.name, p.name)
 		}
 	}
-	p.split = p.wasSplit(shared)
+	p.split = p.wasSplit(shared, declared)
 	return p
 }
 
@@ -182,9 +187,9 @@ func (p *person) isAddress(name string) bool {
 
 // wasSplit tells whether, at some moment, two of the person's addresses were known and nothing linked them yet;
 // a phone that turned out to be shared may have linked anything before it did.
-func (p *person) wasSplit(shared map[string]bool) bool {
-	for n := range p.shown {
-		if shared[p.shown[n].phone] || addressed(p.shown[:n+1]) > 1 {
+func (p *person) wasSplit(shared, declared map[string]bool) bool {
+	for n, e := range p.shown {
+		if shared[e.phone] && !declared[e.phone] || addressed(p.shown[:n+1], declared) > 1 {
 			return true
 		}
 	}
@@ -192,10 +197,10 @@ func (p *person) wasSplit(shared map[string]bool) bool {
 }
 
 // addressed counts the persons with an address that the evidence so far makes.
-func addressed(shown []evidence) int {
-	labels, found := label(shown, nil), map[int]bool{}
+func addressed(shown []evidence, declared map[string]bool) int {
+	labels, found := label(shown, declared), map[int]bool{}
 	for i, e := range shown {
-		if e.email != "" || e.phone != "" {
+		if e.email != "" || e.phone != "" && !declared[e.phone] {
 			found[labels[i]] = true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"flexbrevo/connector/simulator/world"
@@ -130,10 +131,13 @@ func (h *history) preferredChannel() string {
 // moments are the events of a person.
 func (c *calculation) moments(p person, h history) []Moment {
 	var list []Moment
-	add := func(kind, sid string, at time.Time, within time.Duration) {
-		if name := c.Settings.Events[kind]; name != "" && c.knows(at) {
-			list = append(list, Moment{Event{kind + ":" + sid, name, at, p.email, digits(p.phone)}, within})
+	add := func(kind, sid string, at time.Time, within time.Duration) *Moment {
+		name := c.Settings.Events[kind]
+		if name == "" || !c.knows(at) {
+			return &Moment{}
 		}
+		list = append(list, Moment{Event: Event{kind + ":" + sid, name, at, p.email, digits(p.phone)}, Within: within})
+		return &list[len(list)-1]
 	}
 	for _, t := range h.tasks {
 		add("task.created", t.SID, t.CreatedAt, 0)
@@ -151,12 +155,32 @@ func (c *calculation) moments(p person, h history) []Moment {
 		add("survey.completed", a.task.SID, a.at, 0)
 	}
 	for _, g := range h.groups {
-		add("conversation.started", g.leader(), g.start(), g.resolution())
+		m := add("conversation.started", g.leader(), g.start(), g.resolution())
+		c.loosen(m, g, g.start())
 		if at, ok := g.end(&c.Settings); ok {
-			add("conversation.ended", g.leader(), at, g.resolution())
+			m := add("conversation.ended", g.leader(), at, g.resolution())
+			c.loosen(m, g, at)
 		}
 	}
 	return list
+}
+
+// loosen lets the event of a group rest, where that is Live, on those of its members that were known when it was
+// sent: it is not recalled when a later record moves its moment (design 1, promise 2).
+func (c *calculation) loosen(m *Moment, g *group, at time.Time) {
+	if !c.Live {
+		return
+	}
+	kind, _, _ := strings.Cut(m.ID, ":")
+	rest := func(on time.Time) { m.Within = max(m.Within, at.Sub(on).Abs()+g.resolution()) }
+	for _, t := range g.tasks {
+		m.Also = append(m.Also, kind+":"+t.SID)
+		rest(t.CreatedAt)
+		rest(t.EndedAt)
+	}
+	if g.thread != nil && !g.thread.ClosedAt.IsZero() {
+		rest(g.thread.ClosedAt)
+	}
 }
 
 // isAbandoned is the default of abandoned_when: the customer hung up, or the records say so.

@@ -28,14 +28,6 @@ func iso(at time.Time) any {
 	return at.UTC().Format("2006-01-02T15:04:05Z")
 }
 
-// textOrNull is a text, or null where it is empty.
-func textOrNull(text string) any {
-	if text == "" {
-		return nil
-	}
-	return text
-}
-
 // address returns the address that Twilio would give for a stand-in path.
 func address(path string) string {
 	name, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")

@@ -93,8 +93,7 @@ func TestTasksVanish(t *testing.T) {
 		}
 	}
 	f.clock.Set(task.EndedAt)
-	var list struct{ Tasks []shown }
-	list = get[struct{ Tasks []shown }](t, f, f.workspace()+"/Tasks?AssignmentStatus=completed&AssignmentStatus=pending", http.StatusOK)
+	list := get[struct{ Tasks []shown }](t, f, f.workspace()+"/Tasks?AssignmentStatus=completed&AssignmentStatus=pending", http.StatusOK)
 	found := false
 	for _, row := range list.Tasks {
 		found = found || row.SID == task.SID

@@ -30,7 +30,6 @@ func (t *tx) saveEvents(o *outbox) error {
 	}
 	var fresh, changed eventRows
 	var taken ints // pending ones whose new key is told or owed already
-	var again ints // withdrawn ones that are owed after all
 	for _, e := range o.events {
 		old, exists := known.byKey[e.Key]
 		told := known.marked[e.Key]
@@ -49,8 +48,7 @@ func (t *tx) saveEvents(o *outbox) error {
 		case !exists && !told:
 			fresh.add(0, e, due(e, o.at))
 		case exists && old.state == store.Withdrawn && !told:
-			again = append(again, old.id)
-			fresh.add(0, e, due(e, o.at))
+			changed.add(old.id, e, due(e, o.at))
 		case exists && old.state == store.Pending && (old.payload != e.payload || old.customer != e.CustomerID):
 			changed.add(old.id, e.joined(old), old.after(e, o.at))
 		}
@@ -59,11 +57,6 @@ func (t *tx) saveEvents(o *outbox) error {
 		return err
 	}
 	if err := t.changeEvents(o.account, changed); err != nil {
-		return err
-	}
-	// What was withdrawn was never sent; it makes room for its own return.
-	if _, err := t.exec(`
-		DELETE FROM deliveries WHERE id IN (SELECT id FROM {rows id:bigint} AS r) AND state = 'withdrawn'`, rows{again}); err != nil {
 		return err
 	}
 	return t.addEvents(o, fresh)
@@ -172,11 +165,14 @@ func (t *tx) addEvents(o *outbox, fresh eventRows) error {
 	return err
 }
 
+// changeEvents writes deliveries that wait, or that were withdrawn before they were
+// sent and are owed again.
 func (t *tx) changeEvents(account string, changed eventRows) error {
 	_, err := t.exec(`
-		UPDATE deliveries SET account = $1, customer_id = r.customer_id, key = r.key, fact_kind = r.fact_kind,
+		UPDATE deliveries SET state = 'pending', settled_at = NULL, reason = CASE WHEN state = 'pending' THEN reason ELSE '' END,
+			account = $1, customer_id = r.customer_id, key = r.key, fact_kind = r.fact_kind,
 			fact_sid = r.fact_sid, type = r.type, lane = r.lane, any_age = r.any_age, event_at = r.event_at,
 			next_attempt_at = r.next_attempt_at, payload = r.payload
-		FROM `+eventHole+` WHERE deliveries.id = r.id AND deliveries.state = 'pending'`, account, changed.rows())
+		FROM `+eventHole+` WHERE deliveries.id = r.id AND deliveries.state IN ('pending', 'withdrawn')`, account, changed.rows())
 	return err
 }

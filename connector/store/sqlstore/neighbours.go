@@ -22,6 +22,9 @@ func (s *Store) LoadNeighbours(ctx context.Context, connector string, tokens []s
 		if err := t.neighbours(n, customers); err != nil {
 			return err
 		}
+		if err := t.looseTokens(n, connector, tokenRows(tokens)); err != nil {
+			return err
+		}
 		return t.orphans(n, connector, keyRows(keys))
 	})
 	if err != nil {
@@ -124,14 +127,27 @@ func (t *tx) loadTokens(n *store.Neighbours, ids rows) error {
 	return t.query(`
 		SELECT i.kind, i.value, i.customer_id, i.shared
 		FROM {rows id:bigint} AS r CROSS JOIN identifiers i WHERE i.customer_id = r.id
-		ORDER BY i.customer_id, i.kind, i.value`, func(r row) error {
+		ORDER BY i.customer_id, i.kind, i.value`, scanToken(n), ids)
+}
+
+// looseTokens adds the tokens asked for that lead to no customer: phones that are
+// shared, which must not be taken for new ones.
+func (t *tx) looseTokens(n *store.Neighbours, connector string, tokens rows) error {
+	return t.query(`
+		SELECT i.kind, i.value, 0, i.shared
+		FROM {rows kind:text value:text} AS r CROSS JOIN identifiers i
+		WHERE i.connector = $1 AND i.kind = r.kind AND i.value = r.value AND i.customer_id IS NULL`, scanToken(n), connector, tokens)
+}
+
+func scanToken(n *store.Neighbours) func(row) error {
+	return func(r row) error {
 		var token store.StoredToken
 		var shared int
 		err := r.Scan(&token.Kind, &token.Value, &token.CustomerID, &shared)
 		token.Shared = shared == 1
 		n.Tokens = append(n.Tokens, token)
 		return err
-	}, ids)
+	}
 }
 
 func (t *tx) loadEvents(n *store.Neighbours, ids rows) error {
@@ -174,7 +190,7 @@ func (t *tx) loadFacts(n *store.Neighbours, from, where string, args ...any) err
 	}
 	return t.query(`
 		SELECT m.kind, m.sid, m.type, m.at `+from+` CROSS JOIN marks m {by marks_fact} `+where+` AND m.connector = f.connector AND m.kind = f.kind AND m.sid = f.sid
-		ORDER BY m.at DESC, m.key`, func(r row) error {
+		ORDER BY m.at, m.key`, func(r row) error {
 		var key fact.Key
 		var event string
 		var told int64
@@ -185,7 +201,7 @@ func (t *tx) loadFacts(n *store.Neighbours, from, where string, args ...any) err
 		if stored.Marks == nil {
 			stored.Marks = map[string]int64{}
 		}
-		stored.Marks[event] = told // the earliest comes last
+		stored.Marks[event] = told // what was told comes after what was skipped
 		return nil
 	}, args...)
 }

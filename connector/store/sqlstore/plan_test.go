@@ -139,6 +139,13 @@ func grow(t *testing.T, s *Store) {
 				SELECT 'c', 'E' || n, 'task', 'WT' || n, 't', n FROM generate_series(100, 20000) AS n`,
 			`INSERT INTO omissions (connector, customer_id, origin, what, value, reason, rule, first_at, last_at)
 				SELECT 'c', n, 'digest', 'w', '', '', '', n, n FROM generate_series(100, 20000) AS n`,
+			`INSERT INTO owed (connector, customer_id) SELECT 'c', n FROM generate_series(100, 20000) AS n`,
+			`INSERT INTO agent_parts (connector, source, day, worker, activity, offered, accepted, rejected, timed_out,
+					handled, talk, wrap, csat_count, csat_sum, lasted)
+				SELECT 'c', 'WT' || n, '2026-11-20', 'w', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM generate_series(100, 20000) AS n`,
+			`INSERT INTO queue_parts (connector, source, hour, queue, channel, offered, accepted, abandoned, short_abandoned,
+					in_service, waited, longest)
+				SELECT 'c', 'WT' || n, n, 'q', '', 0, 0, 0, 0, 0, 0, 0 FROM generate_series(100, 20000) AS n`,
 			`INSERT INTO deliveries (connector, account, customer_id, kind, key, fact_kind, fact_sid, type, lane, any_age,
 					event_at, next_attempt_at, created_at, payload, state, settled_at, reason)
 				SELECT 'c', 'a', 100 + n % 19900, 'event', 'E' || n, '', '', '', 0, 0, n, n, n, '{}',

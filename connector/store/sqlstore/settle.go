@@ -170,12 +170,22 @@ func settled(s store.Settlement, now time.Time, superseded bool) store.Delivery 
 	return d
 }
 
-// saveMarks notes on the facts of delivered events that they were told, for ever.
+// saveMarks notes on the facts of events that these were told or rightly skipped,
+// for ever. The moment of a skipped one is negative.
 func (t *tx) saveMarks(b *settling) error {
 	var connectors, keys, kinds, sids, types texts
+	var at ints
 	for _, s := range b.done {
 		d := s.Delivery
-		if s.State != store.Delivered || d.Kind != store.EventDelivery {
+		if d.Kind != store.EventDelivery {
+			continue
+		}
+		switch s.State {
+		case store.Delivered:
+			at = append(at, b.now.UnixMilli())
+		case store.Skipped:
+			at = append(at, -b.now.UnixMilli())
+		default:
 			continue
 		}
 		connectors, keys = append(connectors, d.Connector), append(keys, d.Key)
@@ -183,10 +193,10 @@ func (t *tx) saveMarks(b *settling) error {
 	}
 	_, err := t.exec(`
 		INSERT INTO marks (connector, key, kind, sid, type, at)
-		SELECT connector, key, kind, sid, type, CAST($1 AS BIGINT)
-		FROM {rows connector:text key:text kind:text sid:text type:text} AS r
+		SELECT connector, key, kind, sid, type, at
+		FROM {rows connector:text key:text kind:text sid:text type:text at:bigint} AS r
 		WHERE true
-		ON CONFLICT (connector, key) DO NOTHING`, b.now.UnixMilli(), rows{connectors, keys, kinds, sids, types})
+		ON CONFLICT (connector, key) DO NOTHING`, rows{connectors, keys, kinds, sids, types, at})
 	return err
 }
 

@@ -27,7 +27,7 @@ type Options struct {
 	ReadOnly bool
 	// Logger takes what an operator should know; nil discards it.
 	Logger *slog.Logger
-	// Clock measures waits for locks; nil is time.Now. It decides no lease.
+	// Clock measures how long writing takes; nil is time.Now. It decides no lease.
 	Clock func() time.Time
 }
 

@@ -95,3 +95,28 @@ func TestPostgresStartingTogether(t *testing.T) {
 		}
 	}
 }
+
+func TestPostgresConnectionsCut(t *testing.T) {
+	url := postgres.Database(t)
+	s := open(t, url, sqlstore.Options{})
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for round := range 5 {
+		_, err := db.ExecContext(t.Context(), `
+			SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'flexbrevo' AND datname = current_database()`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := fmt.Sprint("EV", round)
+		if _, err = s.Capture(t.Context(), batch(key)); err != nil && !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("round %d: %v, want ErrUnavailable", round, err)
+		}
+		got, err := s.Capture(t.Context(), batch(key))
+		if err != nil || got.New+got.Known != 1 {
+			t.Errorf("round %d: captured %+v again, %v", round, got, err)
+		}
+	}
+}

@@ -13,8 +13,12 @@ import (
 // another one (deadlock, serialisation); it has then changed nothing.
 const retries = 5
 
-// commitTime bounds BEGIN, COMMIT and ROLLBACK together with what is between.
-const commitTime = time.Minute
+// slow is how long a transaction may take, waiting for its turn included, before
+// an operator should know: webhooks wait behind it.
+const slow = 2 * time.Second
+
+// frameTime bounds each of BEGIN, COMMIT and ROLLBACK.
+const frameTime = 30 * time.Second
 
 // tx is one transaction.
 type tx struct {
@@ -28,11 +32,16 @@ func (s *Store) write(ctx context.Context, op string, fn func(*tx) error) error 
 	if s.options.ReadOnly {
 		return fmt.Errorf("%s: %w: opened read only", op, store.ErrUnavailable)
 	}
+	began := s.options.Clock()
 	var err error
 	for range retries {
 		if err = s.run(ctx, s.writers, s.dialect.begin, fn); !conflicted(err) {
 			break
 		}
+		s.options.Logger.Debug("transaction runs again", "op", op)
+	}
+	if took := s.options.Clock().Sub(began); took > slow {
+		s.options.Logger.Warn("writing to the store is slow", "op", op, "took", took)
 	}
 	return wrap(ctx, op, err)
 }
@@ -50,21 +59,24 @@ func (s *Store) run(ctx context.Context, from pool, begin string, fn func(*tx) e
 		return err
 	}
 	defer from.put(ss)
-	life, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
-	defer cancel()
-	if err := ss.do(life, begin); err != nil {
+	frame := func(text string) error {
+		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), frameTime)
+		defer cancel()
+		return ss.do(life, text)
+	}
+	if err := frame(begin); err != nil {
 		return err
 	}
 	if err = fn(&tx{ctx: ctx, dialect: s.dialect, session: ss}); err == nil {
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = ss.do(life, "COMMIT")
+		err = frame("COMMIT")
 	}
 	if err != nil {
 		// What matters is the first error. Where the connection is gone, or SQLite
 		// has rolled back by itself, there is nothing to roll back.
-		_ = ss.do(life, "ROLLBACK")
+		_ = frame("ROLLBACK")
 	}
 	return err
 }

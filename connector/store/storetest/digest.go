@@ -59,6 +59,15 @@ var digestTests = map[string]func(*fixture){
 			f.Errorf("claimed %q", got)
 		}
 	},
+	"a shared phone that leads nowhere is found when it is asked for": func(f *fixture) {
+		phone := store.StoredToken{Token: store.Token{Kind: store.Phone, Value: "+33612345678"}, Shared: true}
+		f.digest(store.Digest{Tokens: []store.StoredToken{phone}})
+		n, err := f.s.LoadNeighbours(f.ctx, connector, []store.Token{phone.Token, {Kind: store.Phone, Value: "+33612345679"}}, nil)
+		f.must(err)
+		if want := []store.StoredToken{phone}; !reflect.DeepEqual(n.Tokens, want) || len(n.Customers) != 0 {
+			f.Errorf("tokens %+v, want %+v; customers %+v", n.Tokens, want, n.Customers)
+		}
+	},
 	"a digest that fails changes nothing": func(f *fixture) {
 		f.capture(page(rec("EV1")))
 		broken := filled(store.Digest{

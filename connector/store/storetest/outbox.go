@@ -100,14 +100,12 @@ var outboxTests = map[string]func(*fixture){
 		}
 	},
 	"an event that does not wait is never touched": func(f *fixture) {
-		for _, state := range []store.DeliveryState{store.Sending, store.Unknown, store.Delivered, store.Skipped, store.Dead, store.Withdrawn} {
+		for _, state := range []store.DeliveryState{store.Sending, store.Unknown, store.Delivered, store.Skipped, store.Dead} {
 			key := "E-" + string(state)
 			f.digest(store.Digest{Customers: customersOf(1, 2), Events: []store.EventChange{event(1, key, 0)}})
 			switch state {
 			case store.Sending:
 				f.claim()
-			case store.Withdrawn:
-				f.digest(store.Digest{Withdrawn: []int64{f.delivery(key).ID}})
 			default:
 				f.settle(state, f.claim()...)
 			}
@@ -125,6 +123,17 @@ var outboxTests = map[string]func(*fixture){
 			if state == store.Sending || state == store.Unknown { // let the next one through
 				f.settle(store.Delivered, before)
 			}
+		}
+	},
+	"an event that was withdrawn is owed again when it is put again": func(f *fixture) {
+		f.digest(store.Digest{Customers: customersOf(1, 2), Events: []store.EventChange{event(1, "E1", 0)}})
+		f.digest(store.Digest{Withdrawn: []int64{f.delivery("E1").ID}})
+		if d := f.delivery("E1"); d.State != store.Withdrawn || len(f.claim()) != 0 {
+			f.Fatalf("withdrawn, it is %s", d.State)
+		}
+		f.digest(store.Digest{Events: []store.EventChange{event(2, "E1", 7)}})
+		if got := f.claim(); len(got) != 1 || got[0].CustomerID != 2 || !got[0].Event.At.Equal(noon.Add(7*time.Minute)) {
+			f.Errorf("claimed %+v", got)
 		}
 	},
 	"an event that waits is renamed": func(f *fixture) {

@@ -109,15 +109,17 @@ var settleTests = map[string]func(*fixture){
 			}
 		}
 	},
-	"a mark is left by what was delivered and by nothing else": func(f *fixture) {
+	"a mark is left by what was delivered or rightly skipped": func(f *fixture) {
 		for _, state := range []store.DeliveryState{store.Skipped, store.Dead, store.Delivered} {
 			key := string(state)
 			f.digest(store.Digest{Customers: customersOf(1), Facts: []store.StoredFact{task("WT"+key, 1)}, Events: []store.EventChange{event(1, key, 0)}})
 			f.settle(state, f.claim()...)
 		}
+		at := noon.Add(time.Minute).UnixMilli()
 		for _, s := range f.neighbours(1).Facts {
-			if marked := len(s.Marks) == 1; marked != (s.Fact.SID == "WTdelivered") {
-				f.Errorf("%s has marks %v", s.Fact.SID, s.Marks)
+			want := map[string]map[string]int64{"WTdelivered": {"task.completed": at}, "WTskipped": {"task.completed": -at}}[s.Fact.SID]
+			if !reflect.DeepEqual(s.Marks, want) {
+				f.Errorf("%s has marks %v, want %v", s.Fact.SID, s.Marks, want)
 			}
 		}
 	},

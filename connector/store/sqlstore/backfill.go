@@ -1,0 +1,103 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/store"
+)
+
+// SaveBackfill implements store.Backfiller.
+func (s *Store) SaveBackfill(ctx context.Context, b store.Backfill) error {
+	return s.write(ctx, "save backfill", func(t *tx) error {
+		_, err := t.exec(`
+			INSERT INTO backfills (connector, run_id, since, until, events, held, request)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (connector) DO UPDATE SET run_id = excluded.run_id, since = excluded.since, until = excluded.until,
+				events = excluded.events, held = excluded.held, request = excluded.request`,
+			name(b.Connector), b.RunID, b.Since.UnixMilli(), b.Until.UnixMilli(), string(b.Events), flag(b.Held), bytesOf(b.Request))
+		return err
+	})
+}
+
+// LoadBackfill implements store.Backfiller.
+func (s *Store) LoadBackfill(ctx context.Context, connector string) (store.Backfill, error) {
+	b := store.Backfill{Connector: connector}
+	err := s.read(ctx, "load backfill", func(t *tx) error {
+		var held int
+		err := t.one(`SELECT run_id, since, until, events, held, request FROM backfills WHERE connector = $1`,
+			[]any{&b.RunID, clock{&b.Since}, clock{&b.Until}, &b.Events, &held, &b.Request}, name(connector))
+		b.Held = held == 1
+		return err
+	})
+	return b, err
+}
+
+// EndBackfill implements store.Backfiller.
+func (s *Store) EndBackfill(ctx context.Context, connector string) error {
+	return s.write(ctx, "end backfill", func(t *tx) error {
+		_, err := t.exec(`DELETE FROM backfills WHERE connector = $1`, name(connector))
+		return err
+	})
+}
+
+// LoadOwed implements store.Backfiller.
+func (s *Store) LoadOwed(ctx context.Context, connector string, limit int) ([]int64, []fact.Key, error) {
+	var customers ints
+	var keys []fact.Key
+	err := s.read(ctx, "load owed customers", func(t *tx) error {
+		err := t.query(`SELECT customer_id FROM owed WHERE connector = $1 ORDER BY customer_id LIMIT $2`, func(r row) error {
+			var id int64
+			err := r.Scan(&id)
+			customers = append(customers, id)
+			return err
+		}, name(connector), limit)
+		if err != nil {
+			return err
+		}
+		return t.query(`
+			SELECT f.kind, f.sid FROM {rows id:bigint} AS r CROSS JOIN facts f
+			WHERE f.customer_id = r.id ORDER BY f.kind, f.sid`, func(r row) error {
+			var key fact.Key
+			err := r.Scan(&key.Kind, &key.SID)
+			keys = append(keys, key)
+			return err
+		}, rows{customers})
+	})
+	return customers, keys, err
+}
+
+// CountOwed implements store.Backfiller.
+func (s *Store) CountOwed(ctx context.Context, connector string) (int, error) {
+	var n int
+	err := s.read(ctx, "count owed customers", func(t *tx) error {
+		return t.one(`SELECT COUNT(*) FROM owed WHERE connector = $1`, []any{&n}, name(connector))
+	})
+	return n, err
+}
+
+// CountRecords implements store.Backfiller.
+func (s *Store) CountRecords(ctx context.Context, connector, stream string, from, until time.Time) (int, error) {
+	var n int
+	err := s.read(ctx, "count records", func(t *tx) error {
+		return t.one(`SELECT COUNT(*) FROM records WHERE connector = $1 AND stream = $2 AND at >= $3 AND at < $4`,
+			[]any{&n}, name(connector), name(stream), from.UnixMilli(), until.UnixMilli())
+	})
+	return n, err
+}
+
+// saveOwed notes whom a digest left to the end of a backfill, and of whom it put
+// everything in the outbox.
+func (t *tx) saveOwed(connector string, d *store.Digest) error {
+	_, err := t.exec(`
+		DELETE FROM owed WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`,
+		connector, rows{distinct(ints(d.Unowed))})
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`
+		INSERT INTO owed (connector, customer_id) SELECT $1, id FROM {rows id:bigint} AS r WHERE true
+		ON CONFLICT (connector, customer_id) DO NOTHING`, connector, rows{distinct(ints(d.Owed))})
+	return err
+}

@@ -1,0 +1,76 @@
+package twilio
+
+import (
+	"context"
+	"time"
+
+	"flexbrevo/connector/record"
+)
+
+// Probe is what a few samples of a range's events tell of the whole.
+type Probe struct {
+	// Samples are the windows that were read, in order of time.
+	Samples []Sample
+	// Calls is how many calls that took.
+	Calls int
+}
+
+// Sample is one window of a probe, standing for a longer stretch around it.
+type Sample struct {
+	Window Range
+	// Stands is the stretch that it stands for.
+	Stands  Range
+	Records []record.Record
+}
+
+// Weight is by how much a sample's numbers are multiplied for its stretch.
+func (s Sample) Weight() float64 {
+	return s.Stands.To.Sub(s.Stands.From).Seconds() / s.Window.To.Sub(s.Window.From).Seconds()
+}
+
+// probes is how many samples are taken of a range at most.
+const probes = 48
+
+// ProbeEvents reads samples of a range's events: of each of up to 48 stretches a
+// thirtieth, at another place in each, so that no hour of the day is left out.
+// Where that is more than a page, a shorter piece of it is read.
+func (s *Source) ProbeEvents(ctx context.Context, r Range) (Probe, error) {
+	d, err := s.Discover(ctx)
+	if err != nil {
+		return Probe{}, err
+	}
+	var p Probe
+	stretch := max(seconds(r.From.Add(r.To.Sub(r.From)/probes)).Sub(seconds(r.From)), 10*time.Minute)
+	for at, n := seconds(r.From), 0; at.Before(r.To); at, n = at.Add(stretch), n+1 {
+		sample := Sample{Stands: Range{at, earliest(at.Add(stretch), r.To)}}
+		length := max((sample.Stands.To.Sub(sample.Stands.From) / 30).Truncate(time.Second), time.Second)
+		// The golden section spreads the places evenly whatever their number.
+		place := time.Duration(float64(sample.Stands.To.Sub(sample.Stands.From)-length) * fraction(float64(n)*0.6180339887))
+		from := seconds(sample.Stands.From.Add(place))
+		sample.Window = Range{from, from.Add(length)}
+		calls, err := s.sample(ctx, taskrouterURL+segment(d.WorkspaceSID)+"/Events", &sample)
+		p.Calls += calls
+		if err != nil {
+			return p, err
+		}
+		p.Samples = append(p.Samples, sample)
+	}
+	return p, nil
+}
+
+func fraction(f float64) float64 { return f - float64(int(f)) }
+
+// sample reads a window, or as much of it as one page holds.
+func (s *Source) sample(ctx context.Context, url string, sample *Sample) (calls int, err error) {
+	scan := &eventScan{source: s, url: url}
+	for {
+		calls++
+		w, err := scan.read(ctx, sample.Window.From, sample.Window.To.Add(-time.Second))
+		length := sample.Window.To.Sub(sample.Window.From)
+		if err != nil || !w.full || length <= time.Second {
+			sample.Records = w.records
+			return calls, err
+		}
+		sample.Window.To = sample.Window.From.Add(max((length / 4).Truncate(time.Second), time.Second))
+	}
+}

@@ -1,0 +1,36 @@
+// The parts of the Flex UI that this plugin touches, as @twilio/flex-ui 2.14.0
+// declares them (src/core/Manager.d.ts, src/actions/WorkerActions.d.ts,
+// src/models/CommonModels.d.ts). They are written down here so that the plugin
+// can be built and tested without that package; everything may be missing.
+
+/** A task as the Flex UI shows it. Its `sid` is the reservation's. */
+export interface FlexTask {
+  sid?: string;
+  taskSid?: string;
+  workerSid?: string;
+}
+
+/** What `CompleteTask` and `WrapupTask` are called with: either of the two. */
+export interface TaskPayload {
+  task?: FlexTask;
+  sid?: string;
+}
+
+/** The `Actions` of the Flex UI. */
+export interface FlexActions {
+  addListener(event: string, listener: (payload: TaskPayload) => void): unknown;
+}
+
+/** What `init` is handed first. */
+export interface FlexGlobal {
+  Actions: FlexActions;
+}
+
+/** What `init` is handed second. */
+export interface FlexManager {
+  /** The token changes while the agent is logged in; it is read before every post. */
+  user?: { token?: string };
+  workerClient?: { sid?: string } | null;
+  /** Flex configuration as Twilio serves it; customers keep settings in `ui_attributes`. */
+  serviceConfiguration?: { ui_attributes?: Record<string, unknown> | null };
+}
