@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,12 +33,17 @@ type flow struct {
 	intake   *pipeline.Intake
 	logger   *slog.Logger
 	clock    func() time.Time
+	// transport carries the calls of whoever asks beside the source.
+	transport http.RoundTripper
 
 	wake  chan struct{}
 	hints chan pipeline.Hint
 	pulls map[string]*pull
 
 	captured atomic.Int64 // new records since the process started
+	digested atomic.Int64 // records since the process started
+	// digests serialises digests and sweeps: both read customers before they write.
+	digests sync.Mutex
 }
 
 // pull is how the reading of one stream stands.
@@ -55,8 +61,8 @@ type pull struct {
 func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 	f := &flow{
 		cfg: c, account: a, store: s.o.Store, intake: s.intake, clock: s.o.Clock,
-		logger: s.loggerOf(c),
-		wake:   make(chan struct{}, 1), hints: make(chan pipeline.Hint, 1024),
+		logger: s.loggerOf(c), transport: s.transport,
+		wake: make(chan struct{}, 1), hints: make(chan pipeline.Hint, 1024),
 		pulls: map[string]*pull{},
 	}
 	var err error
@@ -70,17 +76,22 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.digest = pipeline.NewDigest(pipeline.DigestOptions{
-		Connector: c.Name, Account: a.name, Store: s.o.Store, Source: source{f.source},
-		Rules: c.Rules, Profile: profileOptions(c), SupportList: list(c.Lists.SupportContacts), SurveyList: list(c.Lists.CSATRespondents),
-		Create: c.Identity.Create == config.CreateAll, ByIdentity: c.Identity.WithoutAddress == config.WithoutAddressID,
-		Wants: wants(c.Sync), Clock: s.o.Clock, Logger: f.logger,
-	})
+	f.digest = pipeline.NewDigest(digestOptions(c, a.name, s.o.Store, source{f.source}, s.o.Clock, f.logger))
 	f.redactor = twilio.NewRedactor(f.redact(), false)
 	for _, stream := range f.streams() {
 		f.pulls[stream] = &pull{}
 	}
 	return f, nil
+}
+
+// digestOptions turns a connector's settings into those of its digest.
+func digestOptions(c *config.Connector, account string, st store.Store, src pipeline.Source, clock func() time.Time, logger *slog.Logger) pipeline.DigestOptions {
+	return pipeline.DigestOptions{
+		Connector: c.Name, Account: account, Store: st, Source: src,
+		Rules: c.Rules, Profile: profileOptions(c), SupportList: list(c.Lists.SupportContacts), SurveyList: list(c.Lists.CSATRespondents),
+		Create: c.Identity.Create == config.CreateAll, ByIdentity: c.Identity.WithoutAddress == config.WithoutAddressID,
+		Wants: wants(c.Sync), Clock: clock, Logger: logger,
+	}
 }
 
 // redact are the configured paths that no rule reads; one that a rule reads must
@@ -321,10 +332,13 @@ func (f *flow) sleep(ctx context.Context) {
 }
 
 func (f *flow) digestOnce(ctx context.Context, lease store.Lease) (int, error) {
+	f.digests.Lock()
 	done, err := f.digest.Once(ctx, lease)
+	f.digests.Unlock()
 	if err != nil {
 		return 0, err
 	}
+	f.digested.Add(int64(done.Records))
 	for _, h := range done.Hints {
 		f.hint(h)
 	}

@@ -120,7 +120,7 @@ func (d *daemon) start(public, admin net.Listener) error {
 	d.serve(d.s.admin(), admin)
 	for _, f := range d.s.flows {
 		d.work.Go(func() { d.s.roles.Hold(d.ctx, "pull:"+f.cfg.Name, d.pulling(f)) })
-		d.work.Go(func() { d.s.roles.Hold(d.ctx, "digest:"+f.cfg.Name, f.digesting) })
+		d.work.Go(func() { d.s.roles.Hold(d.ctx, "digest:"+f.cfg.Name, f.digestRole) })
 		d.work.Go(func() { f.following(d.ctx) })
 	}
 	for _, name := range d.s.accountNames() {

@@ -10,7 +10,10 @@ import (
 )
 
 // Kinds of runs.
-const runSync = "sync"
+const (
+	runSync     = "sync"
+	runBackfill = "backfill"
+)
 
 // runs executes what commands asked for beside the daemon, one after the other.
 func (s *Service) runs(ctx context.Context) {
@@ -33,6 +36,10 @@ func (s *Service) execute(ctx context.Context, run store.Run) {
 	var report Report
 	var err error
 	switch run.Kind {
+	case runBackfill:
+		if err = s.takeBackfill(ctx, run); err == nil {
+			return // whoever digests the connector tells of it
+		}
 	case runSync:
 		report, err = s.syncNow(ctx, run.Connector)
 	default:

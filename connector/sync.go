@@ -220,19 +220,22 @@ func (p *pass) untilIdle(ctx context.Context, a *account) error {
 }
 
 // due is when something of the account is due: now while anything is under way,
-// the zero time when nothing waits.
+// the zero time when nothing waits. What is claimed between two looks is in none
+// of them, so they count only where nothing moved.
 func (p *pass) due(ctx context.Context, a *account) (time.Time, error) {
-	if a.deliver.InHand() > 0 {
-		return p.s.o.Clock(), nil
-	}
+	before := a.deliver.Moves()
 	unknown, err := p.s.o.Store.LoadUnknown(ctx, a.name, 1)
 	if err != nil {
 		return time.Time{}, err
 	}
-	if len(unknown) > 0 {
+	due, err := p.s.o.Store.NextDue(ctx, a.name)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(unknown) > 0 || a.deliver.Busy() || a.deliver.Moves() != before {
 		return p.s.o.Clock(), nil
 	}
-	return p.s.o.Store.NextDue(ctx, a.name)
+	return due, nil
 }
 
 func (p *pass) countOutcomes(before, after pipeline.Counts) {

@@ -14,7 +14,6 @@ import (
 
 	"flexbrevo/config"
 	"flexbrevo/connector"
-	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -65,8 +64,10 @@ func (c *cli) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&c.file, "config", file, "configuration `file` (environment FLEXBREVO_CONFIG)")
 	root.PersistentFlags().StringVar(&c.connector, "connector", "", "only the connector of this `name`")
-	root.AddCommand(c.runCommand(), c.syncCommand(), c.checkCommand(), c.statusCommand(),
-		c.demoCommand(), c.simulateCommand(), c.versionCommand())
+	root.AddCommand(c.runCommand(), c.syncCommand(), c.backfillCommand(), c.checkCommand(), c.statusCommand(), c.explainCommand(),
+		c.demoCommand(), c.simulateCommand(), c.versionCommand(),
+		c.initCommand(), c.testCommand(), c.secretsCommand(), c.schemaCommand(), c.completionCommand())
+	c.complete(root)
 	for _, sub := range root.Commands() {
 		if sub.Args == nil {
 			sub.Args = noArgs
@@ -84,7 +85,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // load reads the configuration and says its warnings.
 func (c *cli) load() (*config.Config, error) {
-	cfg, err := config.Load(c.file, config.Options{Env: c.env, ScheduleCheck: schedule.Check})
+	cfg, err := config.Load(c.file, c.configOptions())
 	if err != nil {
 		return nil, &configError{err}
 	}

@@ -44,7 +44,7 @@ func TestBadConfiguration(t *testing.T) {
 				"avg_wait_time: AVG_WAIT_TIME", "avg_wait_time +: AVG_WAIT_TIME",
 				"timezone: Europe/Paris", "timezone: Europe/Nowhere",
 			).Replace(text),
-			[]string{"regoin", "initial_lookback", "AVG_WAIT_TIME", "timezone", "connector.yaml:7:", "connector.yaml:8:"},
+			[]string{"regoin", "initial_lookback", "avg_wait_time +", "timezone", "connector.yaml:7:", "connector.yaml:8:"},
 		},
 		"missing variable": {strings.ReplaceAll(text, "${BREVO_API_KEY}", "${NOT_SET_ANYWHERE}"), []string{"NOT_SET_ANYWHERE"}},
 	} {
@@ -87,7 +87,7 @@ func TestRefusedCredentials(t *testing.T) {
 		variable, value string
 		words           []string
 	}{
-		"Twilio": {"TWILIO_AUTH_TOKEN", strings.Repeat("0", 32), []string{"Twilio", "auth_token"}},
+		"Twilio": {"TWILIO_AUTH_TOKEN", strings.Repeat("0", 32), []string{"account_sid", "auth_token"}},
 		"Brevo":  {"BREVO_API_KEY", "xkeysib-of-somebody-else", []string{"Brevo", "api_key"}},
 	} {
 		t.Run(name, func(t *testing.T) {

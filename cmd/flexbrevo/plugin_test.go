@@ -20,7 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"flexbrevo/connector/simulator/brevosim"
 	"flexbrevo/connector/simulator/oracle"
 	"flexbrevo/connector/simulator/world"
 )
@@ -171,34 +170,31 @@ func (p *flexPage) visit(token, worker string, patience time.Duration, actions .
 func TestPluginInBrowser(t *testing.T) {
 	t.Parallel()
 	bundle := plugin(t)
-	options := aDay(5, 60, false)
+	options := aDayUntilNow(5, 60)
 	w := world.New(options)
 	first, second := pluginTasks(t, w)
-	var now atomic.Int64
-	now.Store(first.EndedAt.Add(-2 * time.Minute).UnixNano())
-	l := newLab(t, setup{world: options, clock: func() time.Time { return time.Unix(0, now.Load()).UTC() }, env: map[string]string{
+	var clock handClock
+	clock.set(first.EndedAt.Add(-time.Second))
+	l := newLab(t, setup{world: options, clock: clock.now, env: map[string]string{
 		"EVENTS": "@every 12h", "CONVERSATIONS": "@every 12h", // polling is out of the way
 	}})
 	d := l.run()
-	eventually(t, 30*time.Second, "what is past is in Brevo", func() bool { return l.hasEvent("task.created:" + first.SID) })
-	if l.hasEvent("task.completed:" + first.SID) {
-		t.Fatal("the task is completed before its time")
-	}
+	l.must(0, "sync")
 	agent := w.Agents[first.Reservations[len(first.Reservations)-1].Agent].SID
 	token := l.twilio.IssueToken(agent)
 	p := newFlexPage(t, bundle, d)
 
-	now.Store(first.EndedAt.Add(30 * time.Second).UnixNano())
+	clock.set(first.EndedAt.Add(30 * time.Second))
 	report := p.visit(token, agent, 20*time.Second, complete(first))
 	if report.Waiting != 0 {
 		t.Fatalf("%d posts still wait; %s\n%s", report.Waiting, report.Warnings, d.stderr.String())
 	}
-	eventually(t, 30*time.Second, "the completion is in Brevo", func() bool { return l.hasEvent("task.completed:" + first.SID) })
+	eventually(t, 30*time.Second, "the completion is in Brevo", func() bool { return l.told("task.completed:"+first.SID) == 1 })
 
 	// The connector is away while the agent completes another task and closes the laptop; the next day the
 	// browser tells it.
 	p.away.Store(true)
-	now.Store(second.EndedAt.Add(30 * time.Second).UnixNano())
+	clock.set(second.EndedAt.Add(30 * time.Second))
 	report = p.visit(token, agent, 3*time.Second, complete(second))
 	if report.Waiting != 1 || strings.Contains(report.Kept, token) {
 		t.Fatalf("%d posts wait, want 1 without a token in it: %s", report.Waiting, report.Kept)
@@ -209,7 +205,7 @@ func TestPluginInBrowser(t *testing.T) {
 	if report.Before != 1 || report.Waiting != 0 {
 		t.Fatalf("%d posts waited and %d still do, want 1 and 0; %s", report.Before, report.Waiting, report.Warnings)
 	}
-	eventually(t, 30*time.Second, "the second completion is in Brevo", func() bool { return l.hasEvent("task.completed:" + second.SID) })
+	eventually(t, 30*time.Second, "the second completion is in Brevo", func() bool { return l.told("task.completed:"+second.SID) == 1 })
 
 	// Somebody else's token changes nothing, and the post is kept for a better one.
 	report = p.visit("eyJ.forged.token", agent, 2*time.Second, complete(first), action{"afterWrapupTask", payload(first)})
@@ -227,7 +223,7 @@ func pluginTasks(t *testing.T, w *world.World) (first, second *world.Task) {
 	tasks := slices.Clone(w.Tasks)
 	slices.SortFunc(tasks, func(a, b world.Task) int { return a.EndedAt.Compare(b.EndedAt) })
 	told := map[string]bool{} // of a customer who can be told of
-	for _, m := range oracle.Calculate(w, settings(today())).Moments {
+	for _, m := range oracle.Calculate(w, settings(time.Now())).Moments {
 		told[m.ID] = true
 	}
 	done := map[int]*world.Task{} // by agent
@@ -257,8 +253,3 @@ func payload(task *world.Task) map[string]any {
 }
 
 func complete(task *world.Task) action { return action{"afterCompleteTask", payload(task)} }
-
-// hasEvent tells whether the simulated Brevo has an event.
-func (l *lab) hasEvent(id string) bool {
-	return slices.ContainsFunc(l.brevo.Events(), func(e brevosim.Event) bool { return e.Property("source_event_id") == id })
-}

@@ -64,7 +64,7 @@ func TestSecondPipeline(t *testing.T) {
 	t.Parallel()
 	l := smallLab(t)
 	l.run()
-	mustSay(t, l.must(1, "run").stderr, "pipeline")
+	mustSay(t, l.must(1, "run").stderr, "another flexbrevo")
 	l.must(0, "status")
 }
 

@@ -2,12 +2,15 @@ package main_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"flexbrevo/connector/simulator/brevosim"
 	"flexbrevo/connector/simulator/oracle"
+	"flexbrevo/connector/simulator/twiliosim"
 	"flexbrevo/connector/simulator/world"
 )
 
@@ -89,4 +92,45 @@ func quiet(w *world.World, at time.Time) time.Time {
 		at = at.Add(time.Second)
 	}
 	return at
+}
+
+// TestExistingOnly gives Brevo half of the customers beforehand, with values of its own, and lets it have no others.
+func TestExistingOnly(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, setup{world: aDay(5, 150, false), env: map[string]string{"CREATE": "existing_only"}})
+	s := settings(today().Add(-10 * time.Second))
+	s.ExistingOnly = true
+	l.brevo.AddAttribute(brevosim.Attribute{Name: "CITY", Type: "text"})
+	for i := range l.world.Customers {
+		c := &l.world.Customers[i]
+		held := brevosim.Contact{Email: c.Email, SMS: c.Phone, Attributes: map[string]any{"FIRSTNAME": "Of before", "CITY": "Lyon"}}
+		if i%2 == 0 || c.Email == "" && c.Phone == "" {
+			continue
+		}
+		if _, err := l.brevo.AddContact(held); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Held, _ = l.inBrevo()
+	l.must(0, "sync")
+	l.mustEqual(s)
+	l.mustSendNothing()
+}
+
+// TestWithinLimits syncs with both sides as strict as real ones: the budget is kept, so that nobody refuses a call.
+func TestWithinLimits(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, setup{
+		world: aDay(6, 60, false),
+		brevo: brevosim.Options{Tier: brevosim.TierAdvanced},
+		twilio: twiliosim.Options{Faults: twiliosim.Faults{
+			RequestsPerSecond: map[string]float64{"taskrouter": 30, "conversations": 100, "flex-api": 100}, Concurrent: 10,
+		}},
+		env: map[string]string{"TIER": "auto"},
+	})
+	l.must(0, "sync")
+	l.mustEqual(settings(today().Add(-10 * time.Second)))
+	if n := l.refused(http.StatusTooManyRequests); n != 0 {
+		t.Errorf("%d calls were refused for their rate", n)
+	}
 }

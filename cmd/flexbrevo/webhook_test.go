@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +39,12 @@ func (d *daemon) post(query, media, body string, header http.Header) int {
 
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
+// aDayUntilNow is a world whose present is the real one, by which tokens run out.
+func aDayUntilNow(seed uint64, contacts int) world.Options {
+	now := time.Now().UTC().Truncate(time.Second)
+	return world.Options{Seed: seed, Start: now.Add(-24 * time.Hour), End: now.Add(-2 * time.Hour), Contacts: contacts, Customers: contacts * 2 / 5}
+}
+
 // endedBetween finds contact tasks of known customers that ran their whole course between two moments.
 func endedBetween(w *world.World, from, to time.Time) (tasks []*world.Task) {
 	for i := range w.Tasks {
@@ -55,10 +60,10 @@ func endedBetween(w *world.World, from, to time.Time) (tasks []*world.Task) {
 // hours: the task's events are read at once, and again by polling without a second event.
 func TestPluginPost(t *testing.T) {
 	t.Parallel()
-	options := aDay(12, 150, false)
+	options := aDayUntilNow(12, 150)
 	w := world.New(options)
-	half := quiet(w, today().Add(-15*time.Hour))
-	later := quiet(w, today().Add(-10*time.Hour))
+	half := quiet(w, options.End.Add(-6*time.Hour))
+	later := quiet(w, options.End.Add(110*time.Minute))
 	var clock handClock
 	clock.set(half)
 	l := newLab(t, setup{world: options, clock: clock.now, env: map[string]string{"EVENTS": "@every 9h", "CONVERSATIONS": "@every 9h"}})
@@ -69,7 +74,9 @@ func TestPluginPost(t *testing.T) {
 	if len(tasks) < 6 {
 		t.Fatalf("only %d tasks to post about", len(tasks))
 	}
-	agent := func(task *world.Task) string { return l.world.Agents[task.Reservations[len(task.Reservations)-1].Agent].SID }
+	agent := func(task *world.Task) string {
+		return l.world.Agents[task.Reservations[len(task.Reservations)-1].Agent].SID
+	}
 	for i, body := range []func(*world.Task) string{
 		func(task *world.Task) string { // the plugin of the original page
 			return fmt.Sprintf(`{"TaskSid":%q,"TaskAttributes":{"channelType":"web"},"TaskChannelUniqueName":"chat","Age":140}`, task.SID)
@@ -94,13 +101,13 @@ func TestPluginPost(t *testing.T) {
 		}
 		l.mustTellOf(task)
 	}
-	form := url.Values{"TaskSid": {tasks[4].SID}, "TaskAttributes": {"{}"}}
-	signature := http.Header{twiliosim.SignatureHeader: {l.twilio.SignForm(publicURL+pluginPath, form)}}
-	if status := d.post("", "application/x-www-form-urlencoded", form.Encode(), signature); status/100 != 2 {
-		t.Errorf("signed form: status %d", status)
-	} else {
-		l.mustTellOf(tasks[4])
+	body := fmt.Sprintf(`{"TaskSid":%q,"TaskAttributes":{}}`, tasks[4].SID)
+	address, signature := l.twilio.SignJSON(publicURL+pluginPath, []byte(body))
+	query := strings.TrimPrefix(address, publicURL+pluginPath)
+	if status := d.post(query, "application/json", body, http.Header{twiliosim.SignatureHeader: {signature}}); status/100 != 2 {
+		t.Fatalf("signed body: status %d", status)
 	}
+	l.mustTellOf(tasks[4])
 	if n := l.told("task.completed:" + tasks[5].SID); n != 0 {
 		t.Error("a task that nobody posted about was told of: something polls")
 	}
@@ -129,7 +136,7 @@ func (l *lab) mustTellOf(task *world.Task) {
 // TestPluginPostRefused gives the posts that must not be believed or can never be read.
 func TestPluginPostRefused(t *testing.T) {
 	t.Parallel()
-	l := smallLab(t)
+	l := newLab(t, setup{world: aDayUntilNow(3, 20), clock: time.Now})
 	d := l.run()
 	good := `{"TaskSid":"` + l.world.Tasks[0].SID + `"}`
 	token := bearer(l.twilio.IssueToken(l.world.Agents[0].SID))
@@ -156,7 +163,7 @@ func TestPluginPostRefused(t *testing.T) {
 // TestPluginPostIsKept kills the daemon right after it has answered 2xx.
 func TestPluginPostIsKept(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, setup{world: aDay(13, 30, false), env: map[string]string{"EVENTS": "@every 9h", "CONVERSATIONS": "@every 9h"}})
+	l := newLab(t, setup{world: aDayUntilNow(13, 30), clock: time.Now, env: map[string]string{"EVENTS": "@every 9h", "CONVERSATIONS": "@every 9h"}})
 	l.must(0, "sync")
 	d := l.run()
 	eventually(t, 15*time.Second, "the daemon is idle", func() bool { before, _ := d.status(); after, _ := d.status(); return before == after && before > 0 })

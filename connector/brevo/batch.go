@@ -1,6 +1,7 @@
 package brevo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,7 +25,7 @@ const (
 	probeFrom = 20
 	// worthFrom is how many events a batch must have where it costs one of the few
 	// calls of the hour; where it costs what a single event costs, two are enough.
-	worthFrom = batchMost / 2
+	worthFrom = batchMost / 4
 	// batchShare is the part of the hour's calls that batches may use; the rest is
 	// for look-ups.
 	batchShare = 0.5
@@ -35,13 +36,15 @@ const (
 type batches struct {
 	mu     sync.Mutex
 	bucket bucketName // "" until it is known
-	tried  time.Time  // when the price was last asked and not told
-	off    bool       // Brevo has no batches for this account
+	most   int        // halved where Brevo finds a batch too large; 0 for batchMost
+	// until is when batches are tried again after an answer that told nothing.
+	until time.Time
+	off   bool // Brevo has no batches
 }
 
-// retryPrice is how long after a batch whose answer told no price the next one
-// is tried.
-const retryPrice = 10 * time.Minute
+// tryAgain is how long single calls are made after a batch whose answer was none
+// of a batch, or told no price.
+const tryAgain = 10 * time.Minute
 
 // BatchSize says how many events a batch may have now, and from how many on it is
 // cheaper than single calls; most is 0 where single calls are.
@@ -49,45 +52,68 @@ func (d *Destination) BatchSize() (least, most int) {
 	b := &d.batches
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	most = cmp.Or(b.most, batchMost)
 	switch {
-	case b.off:
+	case b.off || d.clock().Before(b.until):
 		return 0, 0
-	case d.budget.events.unlimited:
-		return 2, batchMost // nothing is counted
-	case b.bucket == bucketEvents:
-		return 2, batchMost
-	case b.bucket == bucketOther && d.budget.other.spare(batchShare):
-		return worthFrom, batchMost
-	case b.bucket == "" && d.clock().Sub(b.tried) >= retryPrice && d.budget.other.spare(batchShare):
-		return probeFrom, batchMost
+	case d.budget.events.unlimited, b.bucket == bucketEvents:
+		return 2, most
+	case !d.budget.other.spare(batchShare):
+		return 0, 0
+	case b.bucket == bucketOther:
+		return min(worthFrom, most), most
 	}
-	return 0, 0
+	return probeFrom, most
 }
 
-// learn takes the price from the headers of a batch's answer. Contacts and events
-// are allowed tens a second or tens of thousands an hour, everything else some
-// hundreds an hour.
-func (b *batches) learn(told limits, now time.Time) {
+// begin notes that a batch is on its way: while no price is known, the next waits
+// for its answer.
+func (b *batches) begin(now time.Time, unlimited bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bucket == "" && !unlimited {
+		b.until = now.Add(tryAgain)
+	}
+}
+
+// learn takes the price from the headers of a batch's answer and returns the bucket
+// that it was counted in. Contacts and events are allowed tens a second or tens of
+// thousands an hour, everything else some hundreds an hour.
+func (b *batches) learn(told limits) bucketName {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case told.limit <= 0:
-		b.tried = now
+		return cmp.Or(b.bucket, bucketOther)
 	case told.limit >= 1000, told.limit < 100 && told.reset <= time.Minute:
 		b.bucket = bucketEvents
 	default:
 		b.bucket = bucketOther
 	}
+	b.until = time.Time{}
+	return b.bucket
 }
 
-// price is the bucket that a batch is taken from: the small one until it is known.
-func (b *batches) price() bucketName {
+// price is the bucket that a batch is taken from, the small one until it is known.
+func (b *batches) price() (bucket bucketName, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.bucket == bucketEvents {
-		return bucketEvents
+	return cmp.Or(b.bucket, bucketOther), b.bucket != ""
+}
+
+// refuse goes back to single calls: for ever, for a while, or with smaller batches
+// where one was too large.
+func (b *batches) refuse(status int, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case status == http.StatusRequestEntityTooLarge && b.most != 1:
+		b.most = max(cmp.Or(b.most, batchMost)/2, 1)
+	case status >= 200 && status < 300:
+		b.until = now.Add(tryAgain)
+	default:
+		b.off = true
 	}
-	return bucketOther
 }
 
 // BatchPrice says what a batch costs on this account, for status: "events" or
@@ -131,6 +157,7 @@ func (d *Destination) DeliverBatch(ctx context.Context, changes []record.Change)
 		b.all(record.Outcome{Reason: failure.Invalid, Err: unencodable(opBatch, err)})
 		return b.outcomes
 	}
+	d.batches.begin(d.clock(), d.budget.events.unlimited)
 	got, err := d.call(ctx, opBatch, write, http.MethodPost, "/events/batch", raw)
 	b.settle(got, err)
 	return b.outcomes
@@ -163,10 +190,11 @@ func (b *batching) add(i int, c record.Change) {
 	b.body.Events = append(b.body.Events, raw)
 }
 
-// all gives every event that was sent the same outcome, each with its own Held.
+// all gives every event that was sent the same outcome, each with its own Held and
+// what was left out of it.
 func (b *batching) all(out record.Outcome) {
 	for _, i := range b.sent {
-		out.Held = b.outcomes[i].Held
+		out.Held, out.Omissions = b.outcomes[i].Held, b.outcomes[i].Omissions
 		b.outcomes[i] = out
 	}
 }
@@ -186,39 +214,40 @@ type batchResult struct {
 func (b *batching) settle(got answer, err error) {
 	var result batchResult
 	readable := json.Unmarshal(got.body, &result) == nil
+	named := len(result.Errors) > 0
 	switch {
-	case err != nil && got.status == http.StatusBadRequest && readable && len(result.Errors) > 0:
+	case err != nil && got.status == http.StatusBadRequest && named:
 		b.refused(result, got.status)
-	case err != nil && (got.status == http.StatusNotFound || got.status == http.StatusMethodNotAllowed):
-		b.none(got.status)
-	case err != nil && got.status == http.StatusBadRequest, err != nil && got.status == http.StatusRequestEntityTooLarge:
-		// A batch refused as a whole condemns none of its events: they go one by one.
-		b.none(got.status)
+	case err != nil && b.isRefused(got):
+		// A batch refused as a whole condemns none of its events, and stored none.
+		b.d.batches.refuse(got.status, b.d.clock())
+		b.d.logger.Warn("brevo refused a batch of events as a whole", "status", got.status)
+		b.all(record.Outcome{Reason: failure.Interrupted, Status: got.status})
 	case err != nil:
 		out := failed(err)
 		out.Status = got.status
 		b.all(out)
-	case result.Failed > 0 || len(result.Errors) > 0:
+	case named || result.Failed > 0:
 		b.refused(result, got.status)
-	case len(got.body) == 0 || !readable || result.Count == nil || *result.Count != len(b.sent):
+	case !readable || result.Count == nil || *result.Count != len(b.sent):
 		// A success that does not say how many were taken may have taken any.
+		b.d.batches.refuse(got.status, b.d.clock())
 		b.all(failed(unreadable(opBatch, write, got.status)))
 	default:
 		b.all(record.Outcome{Status: got.status})
 	}
-	if len(b.sent) > 0 {
-		b.outcomes[b.sent[0]].Calls = 1
-	}
+	b.outcomes[b.sent[0]].Calls = 1
 }
 
-// none is a batch that Brevo does not take as such: from now on single calls are
-// made. Nothing was stored.
-func (b *batching) none(status int) {
-	b.d.batches.mu.Lock()
-	b.d.batches.off = true
-	b.d.batches.mu.Unlock()
-	b.d.logger.Warn("brevo takes no event batches; events go one by one", "status", status)
-	b.all(record.Outcome{Reason: failure.Interrupted, Status: status})
+// isRefused says whether an answer is about the batch and not about its events.
+func (b *batching) isRefused(got answer) bool {
+	switch got.status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return got.api != nil
+	case http.StatusRequestEntityTooLarge, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 // refused gives the failed positions their outcome; the others were taken. A

@@ -116,6 +116,7 @@ func New(o Options) (*Destination, error) {
 		t.logLevel = slog.LevelInfo
 	}
 	d := &Destination{base: base.String(), transport: t, budget: limits, clock: clock, logger: logger, refresh: make(chan struct{}, 1)}
+	t.batches = &d.batches
 	d.sdk = newSDK(d.base, t)
 	return d, nil
 }

@@ -36,6 +36,8 @@ type transport struct {
 	timeout  time.Duration
 	// prefix is the path of the base URL, for example "/v3".
 	prefix string
+	// batches knows what a batch costs.
+	batches *batches
 }
 
 // newWire returns the default carrier. Connections are kept for as many calls as
@@ -70,7 +72,7 @@ func (e *sendError) Unwrap() error { return e.cause }
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	route := routeOf(req.Method, strings.TrimPrefix(req.URL.EscapedPath(), t.prefix))
-	if err := t.budget.take(req.Context(), route); err != nil {
+	if err := t.take(req.Context(), &route); err != nil {
 		closeBody(req)
 		return nil, &sendError{cause: err}
 	}
@@ -96,6 +98,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		t.log(req, route, 0, t.clock().Sub(began))
 		return nil, err
 	}
+	if route.batch {
+		route.bucket = t.batches.learn(readLimits(resp.StatusCode, resp.Header))
+	}
 	t.budget.learn(route.bucket, resp.StatusCode, resp.Header)
 	if resp.StatusCode == http.StatusUnauthorized {
 		t.auth.refused(header)
@@ -103,6 +108,20 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.log(req, route, resp.StatusCode, t.clock().Sub(began))
 	resp.Body = &timedBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel}
 	return resp, nil
+}
+
+// take waits for the call's place in its bucket. A batch whose price is not known
+// takes one in both that it may be counted in.
+func (t *transport) take(ctx context.Context, r *route) error {
+	if r.batch {
+		bucket, known := t.batches.price()
+		if r.bucket = bucket; !known {
+			if err := t.budget.take(ctx, route{bucket: bucketEvents}); err != nil {
+				return err
+			}
+		}
+	}
+	return t.budget.take(ctx, *r)
 }
 
 // progress follows how far a request got.
@@ -186,6 +205,8 @@ type route struct {
 	bucket   bucketName
 	// long is set where the answer is a long page.
 	long bool
+	// batch is set for a batch of events, whose bucket is found out.
+	batch bool
 	// keepReserve is set where the call may not use the last of an hourly bucket.
 	keepReserve bool
 }
@@ -199,6 +220,8 @@ func routeOf(method, path string) route {
 			return route{template: path, bucket: bucketEvents}
 		}
 		return route{template: path, bucket: bucketOther, long: true, keepReserve: true}
+	case "/events/batch":
+		return route{template: path, bucket: bucketOther, keepReserve: true, batch: true}
 	case "/contacts":
 		return route{template: path, bucket: bucketContacts, long: method == http.MethodGet}
 	}

@@ -38,6 +38,8 @@ type Deliver struct {
 	circuit circuit
 	stats   stats
 	held    atomic.Int64 // customers claimed and not settled
+	moves   atomic.Int64 // how often held changed
+	begun   atomic.Bool  // what the last process left has been recovered
 }
 
 // NewDeliver makes the delivery to one account.
@@ -69,6 +71,15 @@ func (d *Deliver) Circuit() (since time.Time, remedy string) { return d.circuit.
 // InHand is how many customers have been claimed and are not settled.
 func (d *Deliver) InHand() int { return int(d.held.Load()) }
 
+// Moves counts claims and settlements as they begin and end. Where it is the same
+// before and after a look at the outbox, and Busy says no after it, then nothing
+// was on its way from one place to another meanwhile.
+func (d *Deliver) Moves() int64 { return d.moves.Load() }
+
+// Busy says that Run has not recovered yet what the last process left, or that
+// something has been claimed and not settled.
+func (d *Deliver) Busy() bool { return !d.begun.Load() || d.InHand() > 0 }
+
 // poll is how often the outbox is looked at when nothing wakes us.
 const poll = time.Second
 
@@ -81,6 +92,8 @@ func (d *Deliver) Run(ctx, hard context.Context, lease store.Lease) error {
 		d.o.Logger.Warn("deliveries were under way when the last process ended", "account", d.o.Account, "count", n)
 	}
 	d.held.Store(0)
+	d.begun.Store(true)
+	defer d.begun.Store(false)
 	s := newSession(d, ctx, hard, lease)
 	return s.run()
 }
@@ -91,8 +104,12 @@ type session struct {
 	ctx, hard context.Context
 	lease     store.Lease
 
-	runs    chan []store.Delivery
-	settled chan []store.Settlement
+	jobs    chan job
+	settled chan done
+	// single is how many deliveries wait for or are in calls of their own, batches how
+	// many batches are under way.
+	single, batches atomic.Int64
+	pool            pool
 
 	mu     sync.Mutex
 	failed error
@@ -102,8 +119,8 @@ type session struct {
 func newSession(d *Deliver, ctx, hard context.Context, lease store.Lease) *session {
 	s := &session{Deliver: d, hard: hard, lease: lease}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
-	s.runs = make(chan []store.Delivery, 4*d.o.Workers)
-	s.settled = make(chan []store.Settlement, 4*d.o.Workers)
+	s.jobs = make(chan job, 4*d.o.Workers+mostBatches)
+	s.settled = make(chan done, 4*d.o.Workers)
 	return s
 }
 
@@ -112,15 +129,15 @@ func (s *session) run() error {
 	var workers, settler, lookups sync.WaitGroup
 	for range s.o.Workers {
 		workers.Go(func() {
-			for run := range s.runs {
-				s.settled <- s.customer(run)
+			for j := range s.jobs {
+				s.settled <- s.work(j)
 			}
 		})
 	}
 	settler.Go(s.settle)
 	lookups.Go(s.lookup)
 	s.claim()
-	close(s.runs)
+	close(s.jobs)
 	lookups.Wait()
 	workers.Wait()
 	close(s.settled)
@@ -141,40 +158,57 @@ func (s *session) fail(err error) {
 // claim hands due deliveries to the workers until ctx ends.
 func (s *session) claim() {
 	for s.ctx.Err() == nil {
-		most, each := s.appetite()
-		room := most - s.InHand()
-		n := 0
-		if 4*room >= most && s.circuit.admits() {
-			var err error
-			if n, err = s.take(s.circuit.limit(room), each); err != nil {
-				s.fail(err)
-				return
-			}
+		n, err := s.fill()
+		if err != nil {
+			s.fail(err)
+			break
 		}
 		if n == 0 {
 			s.sleep()
 		}
 	}
+	s.flush() // the workers give back what they are not to begin
 }
 
 // aheadOfPace is how many seconds of work are claimed at once from a destination
 // that is paced. What is claimed goes before what comes later, however urgent.
-const aheadOfPace = 3
+const aheadOfPace = 4
 
-// appetite says how many customers may be in hand and how many deliveries of each:
+// appetite says how many deliveries may be in hand and how many of each customer:
 // enough to keep the destination busy, and no more, so that live traffic never
 // waits behind much of a backlog.
-func (s *session) appetite() (customers, each int) {
+func (s *session) appetite() (most, each int) {
 	if p, ok := s.o.Destination.(Pacer); ok && p.Pace() > 0 {
-		return min(max(24, int(aheadOfPace*p.Pace())), 4*s.o.Workers), 4
+		return min(max(24, int(aheadOfPace*p.Pace())), 4*s.o.Workers), 2
 	}
 	return 4 * s.o.Workers, 32
 }
 
+// fill claims what there is room for and returns how many customers that were.
+func (s *session) fill() (int, error) {
+	most, each := s.appetite()
+	room := most - int(s.single.Load())
+	if 4*room < most || s.busyBatches() {
+		return 0, nil
+	}
+	if !s.circuit.admits() {
+		s.flush()
+		return 0, nil
+	}
+	customers := max(room/min(each, 2), 1)
+	limit := s.circuit.limit(customers)
+	s.open(limit == customers)
+	n, err := s.take(limit, each)
+	if err != nil || n < limit {
+		s.flush()
+	}
+	return n, err
+}
+
 // take claims up to limit customers and queues their runs.
 func (s *session) take(limit, each int) (int, error) {
-	s.hold(1) // while the claim is on its way something is in hand
-	defer s.hold(-1)
+	s.held.Add(1) // while the claim is on its way something is in hand
+	defer s.held.Add(-1)
 	claimed, err := s.o.Store.Claim(s.ctx, s.lease, s.o.Account, s.o.Clock(), limit, each)
 	if err != nil {
 		if s.ctx.Err() != nil {
@@ -183,9 +217,9 @@ func (s *session) take(limit, each int) (int, error) {
 		return 0, err
 	}
 	runs := byCustomer(claimed)
-	s.hold(len(runs))
+	s.held.Add(int64(len(runs)))
 	for _, run := range runs {
-		s.runs <- run
+		s.queue(run)
 	}
 	return len(runs), nil
 }
@@ -199,8 +233,6 @@ func (s *session) sleep() {
 	case <-t.C:
 	}
 }
-
-func (s *session) hold(n int) { s.held.Add(int64(n)) }
 
 // byCustomer splits claimed deliveries into runs, one a customer, in order.
 func byCustomer(claimed []store.Delivery) [][]store.Delivery {
@@ -226,21 +258,22 @@ func byCustomer(claimed []store.Delivery) [][]store.Delivery {
 // settle writes outcomes in groups: whatever came while the last group was
 // written.
 func (s *session) settle() {
-	for group := range s.settled {
-		customers := 1
+	for first := range s.settled {
+		group, batch := first.settlements, []done{first}
 		for more := true; more && len(group) < maxGroup; {
 			select {
 			case next, ok := <-s.settled:
 				if more = ok; ok {
-					group = append(group, next...)
-					customers++
+					group, batch = append(group, next.settlements...), append(batch, next)
 				}
 			default:
 				more = false
 			}
 		}
 		s.write(group)
-		s.hold(-customers)
+		for _, d := range batch {
+			s.release(d.job)
+		}
 		s.Wake()
 	}
 }
@@ -284,6 +317,9 @@ func (s *session) customer(run []store.Delivery) []store.Settlement {
 		if settlement.State == store.Pending || settlement.State == store.Unknown ||
 			(settlement.State == store.Dead && d.Kind == store.ContactDelivery) {
 			return append(out, released(run[i+1:], s.o.Clock())...)
+		}
+		if d.Kind == store.ContactDelivery && len(run)-i > 2 && s.saves() {
+			return append(out, released(run[i+1:], s.o.Clock())...) // they go in a batch with others
 		}
 	}
 	return out

@@ -293,6 +293,9 @@ func TestTenThousandEventsAreThereOnce(t *testing.T) {
 	for _, tier := range []brevosim.Tier{brevosim.TierNone, brevosim.TierGeneral} {
 		t.Run(string(tier), func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && tier != brevosim.TierGeneral {
+				t.Skip("takes ten seconds")
+			}
 			c := &crashing{random: rand.New(rand.NewPCG(3, 1)), left: 25}
 			inBubble(t, setup{
 				sim:   brevosim.Options{Tier: tier, Seed: 11, ReadLag: 8 * time.Second, Faults: ambiguous()},

@@ -68,6 +68,17 @@ type Destination interface {
 	Lookup(ctx context.Context, events []record.Event) (Found, error)
 }
 
+// Batcher is a Destination that takes many events in one call.
+type Batcher interface {
+	// BatchSize says how many events one call may have now, and from how many on a
+	// call is cheaper than single ones; most is 0 where single calls are.
+	BatchSize() (least, most int)
+	// DeliverBatch makes one attempt at several events in one call and returns one
+	// outcome for each, in their order. An event that found no room, or that is to go
+	// by itself, is failure.Interrupted.
+	DeliverBatch(ctx context.Context, changes []record.Change) []record.Outcome
+}
+
 // Pacer is a Destination that knows how many changes a second it takes.
 type Pacer interface {
 	// Pace is how many calls a second its busiest bucket allows now; 0 when there is

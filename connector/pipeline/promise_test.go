@@ -63,7 +63,7 @@ func TestBacklogUsesOurShareOfTheLimits(t *testing.T) {
 		perSecond float64
 		lasting   time.Duration
 	}{
-		{brevosim.TierGeneral, 10, 8 * time.Minute}, {brevosim.TierAdvanced, 20, 4 * time.Minute}, {brevosim.TierExtended, 60, 2 * time.Minute},
+		{brevosim.TierGeneral, 10, 4 * time.Minute}, {brevosim.TierAdvanced, 20, 2 * time.Minute}, {brevosim.TierExtended, 60, time.Minute},
 	} {
 		t.Run(string(c.tier), func(t *testing.T) {
 			t.Parallel()

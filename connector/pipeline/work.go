@@ -60,7 +60,7 @@ func (w *worker) person(p *person, owned map[store.Token]store.StoredToken) {
 		}
 	}
 	w.own(p, owned)
-	w.omit(p.row.ID, absorb(p, w.out)...)
+	absorb(p, w.out)
 	if w.owes(p) {
 		w.out.Customers = append(w.out.Customers, p.row)
 		return
@@ -102,17 +102,16 @@ func (w *worker) own(p *person, owned map[store.Token]store.StoredToken) {
 	}
 }
 
-// absorb marks the customers whose facts a person took over.
-func absorb(p *person, out *store.Digest) []record.Omission {
-	var omissions []record.Omission
+// absorb marks the customers whose facts a person took over. Where both have been
+// written, that two contacts are one person is noted for good.
+func absorb(p *person, out *store.Digest) {
 	for _, c := range p.absorbed {
 		if c.Held.ID != 0 && p.row.Held.ID != 0 && c.Held.ID != p.row.Held.ID && c.MergedInto == 0 {
-			omissions = append(omissions, record.Omission{What: "contact", Reason: reasonBothWritten})
+			out.Lasting = append(out.Lasting, store.CustomerOmission{CustomerID: p.row.ID, Omission: record.Omission{What: "contact", Reason: reasonBothWritten}})
 		}
 		c.MergedInto = p.row.ID
 		out.Customers = append(out.Customers, c)
 	}
-	return omissions
 }
 
 func (w *worker) omit(customer int64, omissions ...record.Omission) {

@@ -42,6 +42,7 @@ type Store interface {
 	Leaser
 	Runner
 	Backfiller
+	Undertaker
 	Reader
 
 	// Prune removes at most limit old rows of each kind: records that are digested
@@ -202,6 +203,8 @@ type Digest struct {
 	// Omissions replace all earlier omissions of the customers named in Customers
 	// that a digest noted.
 	Omissions []CustomerOmission
+	// Lasting are omissions that no later digest or delivery takes away.
+	Lasting []CustomerOmission
 }
 
 // RecordState is where a record stands.
@@ -429,8 +432,23 @@ type Reader interface {
 	LoadSummary(ctx context.Context, connector string, now time.Time) (*Summary, error)
 	// LoadCustomer returns a customer with everything known of them.
 	LoadCustomer(ctx context.Context, connector string, id int64) (*Neighbours, error)
+	// LoadHistory returns what is kept of a customer's deliveries, newest first and
+	// at most limit, and all omissions noted on them.
+	LoadHistory(ctx context.Context, connector string, customerID int64, limit int) (History, error)
 	// LoadDeliveries returns deliveries in a state, newest first; state "" for all.
 	LoadDeliveries(ctx context.Context, connector string, state DeliveryState, limit int) ([]Delivery, error)
+}
+
+// History is what became of what was owed to one customer.
+type History struct {
+	Deliveries []Delivery
+	Omissions  []NotedOmission
+}
+
+// NotedOmission is an omission with the moment it was last noted.
+type NotedOmission struct {
+	record.Omission
+	At time.Time
 }
 
 // Summary counts what a connector holds, for status and metrics.

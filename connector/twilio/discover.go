@@ -19,7 +19,8 @@ const discoveryAge = time.Hour
 // Discovery is what Flex Configuration tells of an account (facts/twilio.md 3.1).
 type Discovery struct {
 	AccountSID        string
-	WorkspaceSID      string // TaskRouter's
+	WorkspaceSID      string // TaskRouter's, as configured or as Flex has it
+	FlexWorkspaceSID  string // TaskRouter's, as Flex has it
 	ChatServiceSID    string // of Conversations, as Flex uses it
 	DefaultServiceSID string // the account's default service, when it is another one
 	FlexInstanceSID   string
@@ -79,12 +80,13 @@ func (s *Source) discover(ctx context.Context) (Discovery, error) {
 		return Discovery{}, s.sdkError("GET flex-api /v1/Configuration", err)
 	}
 	d := Discovery{
-		AccountSID:      deref(c.AccountSid),
-		WorkspaceSID:    s.o.WorkspaceSID,
-		ChatServiceSID:  deref(c.ChatServiceInstanceSid),
-		FlexInstanceSID: deref(c.FlexInstanceSid),
-		FlexURL:         deref(c.FlexUrl),
-		RuntimeDomain:   deref(c.RuntimeDomain),
+		AccountSID:       deref(c.AccountSid),
+		WorkspaceSID:     s.o.WorkspaceSID,
+		FlexWorkspaceSID: deref(c.TaskrouterWorkspaceSid),
+		ChatServiceSID:   deref(c.ChatServiceInstanceSid),
+		FlexInstanceSID:  deref(c.FlexInstanceSid),
+		FlexURL:          deref(c.FlexUrl),
+		RuntimeDomain:    deref(c.RuntimeDomain),
 	}
 	if d.WorkspaceSID == "" {
 		d.WorkspaceSID = deref(c.TaskrouterWorkspaceSid)

@@ -42,12 +42,13 @@ func Readable(stream string, r Range, now time.Time) (Range, bool) {
 		// A minute is left, because reading takes its time.
 		r.From = latest(r.From, seconds(now.Add(time.Minute-maxLookback)))
 	}
-	r.To = earliest(r.To, seconds(now.Add(-settle)))
 	return r, r.From.Before(r.To)
 }
 
 // FetchRange reads a stream's part of a range, from a cursor that an earlier call
 // for the same range handed over; the cursor of another range counts for nothing.
+// A range is the same when it ends at the same moment and began no later: what was
+// readable then may be too old now.
 // Pages come in no order of time, each with a cursor that is right once keep has
 // returned nil. keep is not called by two goroutines at once.
 func (s *Source) FetchRange(ctx context.Context, stream string, r Range, from record.Cursor, keep func(record.Page) error) error {
@@ -57,8 +58,11 @@ func (s *Source) FetchRange(ctx context.Context, stream string, r Range, from re
 	}
 	p := &rangePass{source: s, stream: stream, keep: keep, cur: newRangeCursor(r)}
 	var earlier rangeCursor
-	if err := decodeCursor(from, &earlier); err == nil && earlier.Range == p.cur.Range && len(earlier.Parts) > 0 {
+	if err := decodeCursor(from, &earlier); err == nil && earlier.continues(p.cur.Range) {
 		p.cur = earlier
+		for i := range p.cur.Parts {
+			p.cur.Parts[i].From = latest(p.cur.Parts[i].From, seconds(r.From))
+		}
 	}
 	switch stream {
 	case EventsStream:
@@ -91,6 +95,11 @@ type rangeCursor struct {
 	Range Range   `json:"range"`
 	Parts []Range `json:"parts"`
 	Found int     `json:"found"`
+}
+
+// continues says whether the cursor is one of this range.
+func (c rangeCursor) continues(r Range) bool {
+	return len(c.Parts) > 0 && c.Range.To.Equal(r.To) && !c.Range.From.After(r.From)
 }
 
 func newRangeCursor(r Range) rangeCursor {

@@ -185,26 +185,30 @@ func (p *person) isAddress(name string) bool {
 	return name == p.identity || strings.Contains(name, "@") || name != "" && strings.Trim(name, "+0123456789 ") == ""
 }
 
-// wasSplit tells whether, at some moment, two of the person's addresses were known and nothing linked them yet;
-// a phone that turned out to be shared may have linked anything before it did.
+// wasSplit tells whether the person could be taken for two, each with an address, before all was known: streams
+// are read side by side, so that any two records may be the first. A phone that turned out to be shared may have
+// linked anything before it did.
 func (p *person) wasSplit(shared, declared map[string]bool) bool {
-	for n, e := range p.shown {
-		if shared[e.phone] && !declared[e.phone] || addressed(p.shown[:n+1], declared) > 1 {
+	for i, e := range p.shown {
+		if shared[e.phone] && !declared[e.phone] {
 			return true
+		}
+		for _, other := range p.shown[:i] {
+			if e.hasAddress(declared) && other.hasAddress(declared) && !e.sharesWith(&other, declared) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// addressed counts the persons with an address that the evidence so far makes.
-func addressed(shown []evidence, declared map[string]bool) int {
-	labels, found := label(shown, declared), map[int]bool{}
-	for i, e := range shown {
-		if e.email != "" || e.phone != "" && !declared[e.phone] {
-			found[labels[i]] = true
-		}
-	}
-	return len(found)
+func (e *evidence) hasAddress(shared map[string]bool) bool {
+	return e.email != "" || e.phone != "" && !shared[e.phone]
+}
+
+func (e *evidence) sharesWith(other *evidence, shared map[string]bool) bool {
+	ids := other.identifiers(shared)
+	return slices.ContainsFunc(e.identifiers(shared), func(id string) bool { return slices.Contains(ids, id) })
 }
 
 // isClean tells whether a text survives every format: no NUL, no half characters.

@@ -16,7 +16,7 @@ func (c *calculation) customer(p person, h history, held int) Customer {
 	out := Customer{Split: c.Live && p.split, Contact: Contact{Email: p.email, Phone: digits(p.phone), Attributes: map[string]any{}}}
 	if held >= 0 {
 		was := c.Held[held]
-		out.Attributes = maps.Clone(was.Attributes)
+		maps.Copy(out.Attributes, was.Attributes)
 		out.Email, out.Phone = cmp.Or(was.Email, out.Email), cmp.Or(was.Phone, out.Phone)
 		out.Lists = slices.Clone(was.Lists)
 	}

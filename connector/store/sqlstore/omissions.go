@@ -11,6 +11,8 @@ import (
 const (
 	fromDigest  = "digest"
 	fromDeliver = "deliver"
+	// fromLink is never replaced.
+	fromLink = "link"
 )
 
 // omission is a row of omissions without its times.
@@ -38,7 +40,14 @@ func (t *tx) replaceOmissions(connector string, d *store.Digest) error {
 	for _, n := range d.Omissions {
 		o.noted = append(o.noted, omission{n.CustomerID, n.Omission})
 	}
-	return t.saveOmissions(o)
+	if err := t.saveOmissions(o); err != nil {
+		return err
+	}
+	lasting := omissionsOf{connector: connector, origin: fromLink, at: d.At}
+	for _, n := range d.Lasting {
+		lasting.noted = append(lasting.noted, omission{n.CustomerID, n.Omission})
+	}
+	return t.saveOmissions(lasting)
 }
 
 // saveSettledOmissions notes what was left out of what was sent: those of a

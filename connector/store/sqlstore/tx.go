@@ -23,6 +23,7 @@ const frameTime = 30 * time.Second
 // tx is one transaction.
 type tx struct {
 	ctx     context.Context
+	op      string
 	dialect dialect
 	session *session
 }
@@ -35,7 +36,7 @@ func (s *Store) write(ctx context.Context, op string, fn func(*tx) error) error 
 	began := s.options.Clock()
 	var err error
 	for range retries {
-		if err = s.run(ctx, s.writers, s.dialect.begin, fn); !conflicted(err) {
+		if err = s.run(ctx, op, s.writers, s.dialect.begin, fn); !conflicted(err) {
 			break
 		}
 		s.options.Logger.Debug("transaction runs again", "op", op)
@@ -48,12 +49,12 @@ func (s *Store) write(ctx context.Context, op string, fn func(*tx) error) error 
 
 // read runs fn on one consistent snapshot.
 func (s *Store) read(ctx context.Context, op string, fn func(*tx) error) error {
-	return wrap(ctx, op, s.run(ctx, s.readers, s.dialect.beginRead, fn))
+	return wrap(ctx, op, s.run(ctx, op, s.readers, s.dialect.beginRead, fn))
 }
 
 // run runs fn in one transaction. BEGIN, COMMIT and ROLLBACK do not end with the
 // caller's context: on PostgreSQL a COMMIT that is cut off has an unknown outcome.
-func (s *Store) run(ctx context.Context, from pool, begin string, fn func(*tx) error) (err error) {
+func (s *Store) run(ctx context.Context, op string, from pool, begin string, fn func(*tx) error) (err error) {
 	ss, err := from.take(ctx)
 	if err != nil {
 		return err
@@ -64,14 +65,17 @@ func (s *Store) run(ctx context.Context, from pool, begin string, fn func(*tx) e
 		defer cancel()
 		return ss.do(life, text)
 	}
+	step(op, "begin")
 	if err := frame(begin); err != nil {
 		return err
 	}
-	if err = fn(&tx{ctx: ctx, dialect: s.dialect, session: ss}); err == nil {
+	if err = fn(&tx{ctx: ctx, op: op, dialect: s.dialect, session: ss}); err == nil {
 		err = ctx.Err()
 	}
 	if err == nil {
+		step(op, "commit")
 		err = frame("COMMIT")
+		step(op, "committed")
 	}
 	if err != nil {
 		// What matters is the first error. Where the connection is gone, or SQLite
@@ -122,6 +126,7 @@ func (t *tx) execEach(text string, scalars []any, table rows) (int, error) {
 }
 
 func (t *tx) execOnce(ctx context.Context, text string, args []any) (int, error) {
+	step(t.op, "statement")
 	result, err := t.session.exec(ctx, text, args)
 	if err != nil {
 		return 0, err

@@ -1,0 +1,78 @@
+package connector
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"time"
+
+	"flexbrevo/config"
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/pipeline"
+	"flexbrevo/connector/profile"
+	"flexbrevo/connector/store"
+)
+
+// Explained are the customers of one connector that a question is about.
+type Explained struct {
+	Connector string                 `json:"connector"`
+	Customers []pipeline.Explanation `json:"customers"`
+}
+
+// historyLimit is how many of a customer's latest deliveries an explanation reads.
+const historyLimit = 5000
+
+// Explain answers, from the store alone, why Brevo holds what it holds of whoever
+// what names: a task's or conversation's SID, an email, or a phone. It works
+// beside a running daemon. Connectors that know nothing of it are left out.
+func Explain(ctx context.Context, c *config.Config, st store.Store, only, what string) ([]Explained, error) {
+	var out []Explained
+	for _, k := range c.Connectors {
+		if only != "" && only != k.Name {
+			continue
+		}
+		tokens, keys, err := question(strings.TrimSpace(what), k.Region)
+		if err != nil {
+			return nil, err
+		}
+		n, err := st.LoadNeighbours(ctx, k.Name, tokens, keys)
+		if err != nil {
+			return nil, err
+		}
+		if len(n.Customers) == 0 {
+			continue
+		}
+		history := map[int64]store.History{}
+		for _, customer := range n.Customers {
+			if history[customer.ID], err = st.LoadHistory(ctx, k.Name, customer.ID, historyLimit); err != nil {
+				return nil, err
+			}
+		}
+		d := pipeline.NewDigest(digestOptions(k, "", st, nil, time.Now, slog.New(slog.DiscardHandler)))
+		out = append(out, Explained{k.Name, d.Explain(n, history)})
+	}
+	return out, nil
+}
+
+var isSID = regexp.MustCompile(`^[A-Z]{2}[0-9a-fA-F]{32}$`)
+
+// question says what in the store a question may be about.
+func question(what, region string) ([]store.Token, []fact.Key, error) {
+	if isSID.MatchString(what) {
+		sid := what[:2] + strings.ToLower(what[2:])
+		return []store.Token{{Kind: store.Ref, Value: sid}},
+			[]fact.Key{{Kind: fact.Task, SID: sid}, {Kind: fact.Conversation, SID: sid}}, nil
+	}
+	if email, ok := profile.Email(what); ok {
+		return []store.Token{{Kind: store.Email, Value: email}}, nil, nil
+	}
+	if phone, ok := profile.Phone(what, region); ok {
+		return []store.Token{{Kind: store.Phone, Value: phone}}, nil, nil
+	}
+	if what == "" {
+		return nil, nil, fmt.Errorf("nothing to explain; expected a task or conversation SID, an email, or a phone")
+	}
+	return []store.Token{{Kind: store.Identity, Value: what}}, nil, nil
+}
