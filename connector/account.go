@@ -36,7 +36,7 @@ func (s *Service) newAccount(name string, c config.Brevo, maxAge map[string]time
 	a := &account{name: name, cfg: c, logger: s.o.Logger.With("account", name)}
 	o := brevo.Options{
 		APIKey: c.APIKey.Reveal(), BaseURL: c.BaseURL, Tier: c.Tier, Share: c.Share,
-		HTTP: s.transport, Clock: s.o.Clock, Logger: a.logger, LogCalls: s.logCalls,
+		HTTP: trusting{s.transport}, Clock: s.o.Clock, Logger: a.logger, LogCalls: s.logCalls,
 	}
 	if c.OAuth.ClientID != "" {
 		o.OAuth = &brevo.OAuthOptions{ClientID: c.OAuth.ClientID, ClientSecret: c.OAuth.ClientSecret.Reveal()}

@@ -201,7 +201,9 @@ func (f *flow) testEvents(ctx context.Context, _ twilio.Discovery) (string, erro
 }
 
 // lookback is how far the first sync goes back, as a person writes it.
-func (f *flow) lookback() string { return strings.TrimSuffix(strings.TrimSuffix(f.cfg.InitialLookback.String(), "0s"), "0m") }
+func (f *flow) lookback() string {
+	return strings.TrimSuffix(strings.TrimSuffix(f.cfg.InitialLookback.String(), "0s"), "0m")
+}
 
 // testSigning proves that each auth token belongs to the account: only then are
 // the signatures made with it those that Twilio makes.

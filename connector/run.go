@@ -29,35 +29,26 @@ var errStopped = errors.New("stopped before held work was done")
 // It refuses to start when every connector's credentials are refused; otherwise
 // the refused side pauses and the others go on.
 func (s *Service) Run(ctx context.Context, abort <-chan struct{}) error {
-	public, admin, err := s.listen()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = public.Close(); _ = admin.Close() }() // again, harmless, after a clean stop
-	if err := s.greet(ctx); err != nil {
-		return err
-	}
-	hard, cut := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cut(nil)
-	d := &daemon{s: s, ctx: ctx, hard: hard}
-	if err := d.start(public, admin); err != nil {
-		cut(errStopped)
-		return err
-	}
-	s.o.Logger.Info("ready", "listen", public.Addr().String(), "admin_listen", admin.Addr().String(), "connectors", len(s.flows))
-	<-ctx.Done()
-	s.o.Logger.Info("stopping; held work is finished first")
-	return d.stop(abort, cut)
+	return s.RunReloading(ctx, abort, Reloads{})
 }
 
-// daemon is one Run on its way, torn down in reverse order of its start.
+// daemon is one generation of a Run: one configuration's work, torn down in reverse
+// order of its start.
 type daemon struct {
-	s         *Service
+	s *Service
+	// ctx ends when nothing new is to be taken, hard when held work is cut.
 	ctx, hard context.Context
-	servers   []*http.Server
+	end, cut  context.CancelCauseFunc
 	work      sync.WaitGroup // pulls, digests, deliveries, runs
 	intake    sync.WaitGroup
 	stopTake  context.CancelFunc
+}
+
+func newDaemon(ctx context.Context, s *Service) *daemon {
+	d := &daemon{s: s}
+	d.ctx, d.end = context.WithCancelCause(ctx)
+	d.hard, d.cut = context.WithCancelCause(context.WithoutCancel(ctx))
+	return d
 }
 
 func (s *Service) listen() (public, admin net.Listener, err error) {
@@ -106,18 +97,15 @@ func (s *Service) greet(ctx context.Context) error {
 	return nil
 }
 
-// start begins everything; what is begun first is ended last.
-func (d *daemon) start(public, admin net.Listener) error {
+// takeIn begins to store what comes in; it is begun first and ended last.
+func (d *daemon) takeIn() {
 	take, stopTake := context.WithCancel(context.WithoutCancel(d.ctx))
 	d.stopTake = stopTake
 	d.intake.Go(func() { d.s.intake.Run(take) })
-	handler, err := d.s.webhooks()
-	if err != nil {
-		stopTake()
-		return err
-	}
-	d.serve(handler.Server(public.Addr().String()), public)
-	d.serve(d.s.admin(), admin)
+}
+
+// begin begins everything else.
+func (d *daemon) begin() {
 	for _, f := range d.s.flows {
 		d.work.Go(func() { d.s.roles.Hold(d.ctx, "pull:"+f.cfg.Name, d.pulling(f)) })
 		d.work.Go(func() { d.s.roles.Hold(d.ctx, "digest:"+f.cfg.Name, f.digestRole) })
@@ -133,7 +121,6 @@ func (d *daemon) start(public, admin net.Listener) error {
 	}
 	d.work.Go(func() { d.s.runs(d.ctx) })
 	d.work.Go(func() { d.s.prune(d.ctx) })
-	return nil
 }
 
 // pulling runs a connector's streams by their schedules while the role is held.
@@ -151,40 +138,29 @@ func (d *daemon) pulling(f *flow) func(context.Context, store.Lease) error {
 	}
 }
 
-func (d *daemon) serve(server *http.Server, l net.Listener) {
-	d.servers = append(d.servers, server)
-	d.work.Go(func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			d.s.o.Logger.Error("listener ended", "listen", l.Addr().String(), "err", err)
-		}
-	})
-}
-
 // stop ends in three steps: nothing new is taken, held work finishes, and what
-// does not is cut.
-func (d *daemon) stop(abort <-chan struct{}, cut context.CancelCauseFunc) error {
+// does not is cut. shut is called in between the first two, to end the requests.
+func (d *daemon) stop(abort <-chan struct{}, shut func(grace context.Context)) error {
 	grace, cancel := context.WithTimeoutCause(d.hard, d.s.o.Grace, errStopped)
 	defer cancel()
+	d.end(errReloading) // a stop of the process has ended it before, with its own cause
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, server := range d.servers {
-			_ = server.Shutdown(grace) // what is left open is cut below
-		}
+		shut(grace)
 		d.work.Wait()
 		d.stopTake()
 		d.intake.Wait()
 	}()
 	select {
 	case <-done:
+		d.cut(nil)
 		return nil
 	case <-grace.Done():
 	case <-abort:
 	}
-	cut(errStopped)
-	for _, server := range d.servers {
-		_ = server.Close() // cut
-	}
+	cancel()
+	d.cut(errStopped)
 	<-done
 	return errStopped
 }

@@ -48,6 +48,10 @@ func (s *Service) execute(ctx context.Context, run store.Run) {
 	if ctx.Err() != nil {
 		err = errors.New("the daemon was stopped")
 	}
+	if errors.Is(context.Cause(ctx), errReloading) {
+		s.again(ctx, run)
+		return
+	}
 	run.State, run.EndedAt, run.Progress = store.RunDone, s.o.Clock(), marshal(report)
 	if err != nil {
 		run.State, run.Error = store.RunFailed, err.Error()
@@ -56,6 +60,16 @@ func (s *Service) execute(ctx context.Context, run store.Run) {
 	defer cancel()
 	if err := s.o.Store.SaveRun(save, run); err != nil {
 		s.o.Logger.Error("outcome of a run cannot be stored", "run_id", run.ID, "err", err)
+	}
+}
+
+// again leaves a run that a reload cut short to the service that takes over.
+func (s *Service) again(ctx context.Context, run store.Run) {
+	run.State, run.StartedAt = store.RunQueued, time.Time{}
+	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.o.Store.SaveRun(save, run); err != nil {
+		s.o.Logger.Error("run cannot be handed over", "run_id", run.ID, "err", err)
 	}
 }
 

@@ -39,6 +39,8 @@ type ConnectorStatus struct {
 	Budgets     []brevo.Budget                                     `json:"budgets"`
 	Omissions   []store.OmissionCount                              `json:"omissions"`
 	DeadLetters int                                                `json:"deadLetters"`
+	// Backlog is of the account, all connectors that write to it together.
+	Backlog Backlog `json:"backlog"`
 	// Problems say, for the operator, what is wrong now and what to do.
 	Problems []string `json:"problems"`
 }
@@ -64,6 +66,7 @@ func (s *Service) Status(ctx context.Context) (*Status, error) {
 		f.live(c, s.o.Clock())
 		st.Connectors = append(st.Connectors, *c)
 	}
+	s.forecast(st)
 	st.sum()
 	return st, nil
 }

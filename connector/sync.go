@@ -183,6 +183,8 @@ func (p *pass) deliver(ctx context.Context, a *account) error {
 		before := a.deliver.Counts()
 		idle := make(chan error, 1)
 		go func() {
+			for !a.deliver.Begun() && pause(working, 10*time.Millisecond) { // what it recovers is owed, too
+			}
 			idle <- p.untilIdle(working, a)
 			done()
 		}()
@@ -232,10 +234,23 @@ func (p *pass) due(ctx context.Context, a *account) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	if len(unknown) > 0 || a.deliver.Busy() || a.deliver.Moves() != before {
-		return p.s.o.Clock(), nil
+	sending, err := p.sending(ctx, a)
+	if sending || len(unknown) > 0 || a.deliver.InHand() > 0 || a.deliver.Moves() != before {
+		due = p.s.o.Clock()
 	}
-	return due, nil
+	return due, err
+}
+
+// sending says whether something of the account is under way, in another replica
+// too.
+func (p *pass) sending(ctx context.Context, a *account) (bool, error) {
+	for _, f := range a.flows {
+		under, err := p.s.o.Store.LoadDeliveries(ctx, f.cfg.Name, store.Sending, 1)
+		if err != nil || len(under) > 0 {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 func (p *pass) countOutcomes(before, after pipeline.Counts) {

@@ -64,7 +64,7 @@ func (c *cli) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&c.file, "config", file, "configuration `file` (environment FLEXBREVO_CONFIG)")
 	root.PersistentFlags().StringVar(&c.connector, "connector", "", "only the connector of this `name`")
-	root.AddCommand(c.runCommand(), c.syncCommand(), c.backfillCommand(), c.checkCommand(), c.statusCommand(), c.explainCommand(),
+	root.AddCommand(c.runCommand(), c.syncCommand(), c.backfillCommand(), c.deadCommand(), c.checkCommand(), c.statusCommand(), c.explainCommand(),
 		c.demoCommand(), c.simulateCommand(), c.versionCommand(),
 		c.initCommand(), c.testCommand(), c.secretsCommand(), c.schemaCommand(), c.completionCommand())
 	c.complete(root)

@@ -28,7 +28,7 @@ const exitHelp = `Exit codes:
   6  finished, but this run left dead letters`
 
 // errDeadLetters ends a run that gave deliveries up.
-var errDeadLetters = errors.New("this run left dead letters; see `flexbrevo status`")
+var errDeadLetters = errors.New("this run left dead letters; see `flexbrevo dead list`")
 
 // errSaid ends a command that has already told the person what is wrong.
 var errSaid = errors.New("already said")

@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"flexbrevo/connector/simulator/brevosim"
 )
 
 // newcomer is a lab without a configuration and without anything in its environment.
@@ -265,12 +263,11 @@ func TestTroubleshooting(t *testing.T) {
 	mended()
 
 	// An attribute has another type, a list does not exist, and nothing may be made.
-	change("preferred_channel: PREFERRED_CHANNEL", "preferred_channel: {to: LAST_SUPPORT_DATE, type: float}")
-	l.mustShow(l.flexbrevo("test"), 3)
+	change("avg_wait_time: AVG_WAIT_TIME", "avg_wait_time: {to: AVG_WAIT_TIME, type: text}")
+	l.mustShow(l.flexbrevo("test"), 1, "✗ attributes", "AVG_WAIT_TIME")
 	change("support_contacts: Support contacts", "support_contacts: 4711")
 	l.mustShow(l.flexbrevo("test"), 1, "✗ lists", "4711")
 	change("provision: true", "provision: false")
-	l.brevo.SetQuirks(brevosim.Quirks{})
 	l.mustShow(l.flexbrevo("test"), 0, "✓ attributes") // the run above has made them
 	mended()
 

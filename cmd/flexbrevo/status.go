@@ -150,6 +150,9 @@ func (c *cli) sayConnector(k connector.ConnectorStatus, now time.Time) {
 	for _, o := range k.Omissions {
 		fmt.Fprintf(w, "  left out: %s\t%s\t%d\n", o.What, o.Reason, o.Count)
 	}
+	if k.Backlog.DoneAt != nil {
+		fmt.Fprintf(w, "  all that is owed is sent\tin about %s\n", time.Duration(k.Backlog.Seconds*float64(time.Second)).Round(time.Second))
+	}
 	if k.DeadLetters > 0 {
 		fmt.Fprintf(w, "  dead letters\t%d\n", k.DeadLetters)
 	}

@@ -103,8 +103,11 @@ func TestExistingOnly(t *testing.T) {
 	l.brevo.AddAttribute(brevosim.Attribute{Name: "CITY", Type: "text"})
 	for i := range l.world.Customers {
 		c := &l.world.Customers[i]
-		held := brevosim.Contact{Email: c.Email, SMS: c.Phone, Attributes: map[string]any{"FIRSTNAME": "Of before", "CITY": "Lyon"}}
-		if i%2 == 0 || c.Email == "" && c.Phone == "" {
+		held := brevosim.Contact{SMS: c.Phone, Attributes: map[string]any{"FIRSTNAME": "Of before", "CITY": "Lyon"}}
+		if c.Phone == "" {
+			held.Email = c.Email
+		}
+		if i%2 == 0 || held.SMS == "" && held.Email == "" {
 			continue
 		}
 		if _, err := l.brevo.AddContact(held); err != nil {

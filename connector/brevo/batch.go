@@ -124,6 +124,15 @@ func (d *Destination) BatchPrice() string {
 	return string(d.batches.bucket)
 }
 
+// EventsPerCall is how many events a call of the events bucket carries on average
+// while many wait: half a batch where batches are counted there, else one.
+func (d *Destination) EventsPerCall() float64 {
+	if d.BatchPrice() == string(bucketEvents) {
+		return batchMost / 2
+	}
+	return 1
+}
+
 // batchBody is what goes on the wire: an object, never a bare array (facts/brevo.md
 // 4.2). The same changes make the same bytes.
 type batchBody struct {

@@ -72,13 +72,12 @@ func (d *Deliver) Circuit() (since time.Time, remedy string) { return d.circuit.
 func (d *Deliver) InHand() int { return int(d.held.Load()) }
 
 // Moves counts claims and settlements as they begin and end. Where it is the same
-// before and after a look at the outbox, and Busy says no after it, then nothing
-// was on its way from one place to another meanwhile.
+// before and after a look at the outbox, and nothing is in hand after it, then
+// nothing was on its way from one place to another meanwhile.
 func (d *Deliver) Moves() int64 { return d.moves.Load() }
 
-// Busy says that Run has not recovered yet what the last process left, or that
-// something has been claimed and not settled.
-func (d *Deliver) Busy() bool { return !d.begun.Load() || d.InHand() > 0 }
+// Begun says that Run is at work and has recovered what the last process left.
+func (d *Deliver) Begun() bool { return d.begun.Load() }
 
 // poll is how often the outbox is looked at when nothing wakes us.
 const poll = time.Second
@@ -117,7 +116,7 @@ type session struct {
 }
 
 func newSession(d *Deliver, ctx, hard context.Context, lease store.Lease) *session {
-	s := &session{Deliver: d, hard: hard, lease: lease}
+	s := &session{Deliver: d, hard: store.ShareTrust(hard, ctx), lease: lease}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	s.jobs = make(chan job, 4*d.o.Workers+mostBatches)
 	s.settled = make(chan done, 4*d.o.Workers)
@@ -305,7 +304,7 @@ func (s *session) customer(run []store.Delivery) []store.Settlement {
 	out := make([]store.Settlement, 0, len(run))
 	held := run[0].Held
 	for i, d := range run {
-		if s.ctx.Err() != nil || !s.circuit.admits() {
+		if s.ctx.Err() != nil || store.Trusted(s.ctx) != nil || !s.circuit.admits() {
 			return append(out, released(run[i:], s.o.Clock())...)
 		}
 		d.Held = held

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"flexbrevo/connector/store"
@@ -30,7 +31,7 @@ func (r *Roles) Hold(ctx context.Context, role string, work func(ctx context.Con
 	for ctx.Err() == nil {
 		lease, since, err := r.acquire(ctx, role)
 		if err != nil {
-			pause(ctx, r.ttl()/5)
+			pause(ctx, r.ttl()/15) // a standby takes over soon after a role is given back
 			continue
 		}
 		r.do(ctx, lease, since, work)
@@ -67,11 +68,12 @@ func (r *Roles) do(ctx context.Context, lease store.Lease, since time.Time, work
 }
 
 func (r *Roles) under(ctx context.Context, lease store.Lease, since time.Time, work func(context.Context, store.Lease) error) error {
-	held, cancel := context.WithCancelCause(ctx)
+	extended := &lastCall{at: since}
+	held, cancel := context.WithCancelCause(store.WithTrust(ctx, func() bool { return extended.left(r.trust()) > 0 }))
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		r.keep(held, cancel, lease, since)
+		r.keep(held, cancel, lease, extended)
 	}()
 	err := work(held, lease)
 	cancel(nil)
@@ -86,10 +88,10 @@ func (r *Roles) under(ctx context.Context, lease store.Lease, since time.Time, w
 
 // keep extends the lease until ctx ends, and ends it when the lease cannot be
 // trusted any more: some time before it runs out, whatever a call is waiting for.
-func (r *Roles) keep(ctx context.Context, cancel context.CancelCauseFunc, lease store.Lease, trusted time.Time) {
+func (r *Roles) keep(ctx context.Context, cancel context.CancelCauseFunc, lease store.Lease, extended *lastCall) {
 	wait := r.ttl() / 3
 	for {
-		left := time.Until(trusted.Add(r.ttl() * 4 / 5))
+		left := extended.left(r.trust())
 		if !pause(ctx, min(wait, left)) {
 			return
 		}
@@ -103,7 +105,8 @@ func (r *Roles) keep(ctx context.Context, cancel context.CancelCauseFunc, lease 
 		done()
 		switch {
 		case err == nil:
-			trusted, wait = began, r.ttl()/3
+			extended.set(began)
+			wait = r.ttl() / 3
 		case errors.Is(err, store.ErrLeaseLost):
 			cancel(ErrLeaseLost)
 			return
@@ -111,6 +114,31 @@ func (r *Roles) keep(ctx context.Context, cancel context.CancelCauseFunc, lease 
 			wait = r.ttl() / 15 // again soon, before it runs out
 		}
 	}
+}
+
+// trust is how long after the beginning of a call that extended it a lease is
+// relied on: less than it lasts.
+func (r *Roles) trust() time.Duration { return r.ttl() * 4 / 5 }
+
+// lastCall is when the last call began that extended a lease.
+type lastCall struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (l *lastCall) set(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at = at
+}
+
+// left is what is left of a time from the call on. The wall clock is asked as well:
+// the other one stands still while a virtual machine is paused.
+func (l *lastCall) left(of time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	return of - max(now.Sub(l.at), now.Round(0).Sub(l.at.Round(0)))
 }
 
 func (r *Roles) ttl() time.Duration {

@@ -224,3 +224,24 @@ func TestStopGivesTheRoleBack(t *testing.T) {
 		}
 	})
 }
+
+func TestTrustEndsBeforeTheLeaseWithoutATimer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &leaser{extend: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+		err := roles(l, "a").Once(t.Context(), "deliver", func(ctx context.Context, _ store.Lease) error {
+			if err := store.Trusted(ctx); err != nil {
+				t.Errorf("at the beginning: %v", err)
+			}
+			time.Sleep(11 * time.Second)
+			if err := store.Trusted(ctx); err != nil {
+				t.Errorf("after 11 s: %v", err)
+			}
+			time.Sleep(time.Second)
+			return store.Trusted(ctx)
+		})
+		if !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("a second before the lease ends: %v", err)
+		}
+	})
+}

@@ -30,9 +30,6 @@ type Undertaker interface {
 // DroppedReason is why an operator's drop ended something.
 const DroppedReason = "dropped by the operator"
 
-// ContactDeadReason is why an event died whose contact was given up.
-const ContactDeadReason = "contact dead"
-
 // DeadKind is what a dead letter is.
 type DeadKind string
 

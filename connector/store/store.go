@@ -43,6 +43,7 @@ type Store interface {
 	Runner
 	Backfiller
 	Undertaker
+	Listener
 	Reader
 
 	// Prune removes at most limit old rows of each kind: records that are digested

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Handler is the public listener: the webhook paths, /healthz and /readyz, and
@@ -19,6 +21,7 @@ type Handler struct {
 	large    gate
 	routes   map[string]*route
 	lines    *lines
+	explain  *rate.Limiter
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -102,6 +105,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, rt *route, at tim
 		return 0, p
 	}
 	if p := rt.prove(r.Context(), req); p != nil {
+		h.diagnose(rt, r, req, p)
 		return 0, p
 	}
 	return h.keep(r.Context(), rt, req)

@@ -18,6 +18,8 @@ type problem struct {
 	retry bool
 	// err is the cause, for the log; may be nil.
 	err error
+	// diagnosis says how a signature would have matched; nil where that was not tried.
+	diagnosis *Diagnosis
 }
 
 // Error implements error.

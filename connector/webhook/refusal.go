@@ -33,11 +33,17 @@ type Refusal struct {
 	Signed, Bearer bool
 	// Length is the body's length as announced; -1 where it was not.
 	Length int64
+	// Tried says that Differs and Advice come from trying how the signature would have
+	// matched, Found that something did. Only a few refusals a second are tried.
+	Tried, Found bool
+	Differs      []Difference
+	// Advice says what to do; empty where there is nothing to say.
+	Advice string
 }
 
 func newRefusal(rt *route, r *http.Request, at time.Time, p *problem, publicURL string) Refusal {
 	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	return Refusal{
+	refusal := Refusal{
 		At:             at.UTC(),
 		Connector:      rt.connector.Name,
 		Sender:         rt.sender.name,
@@ -52,7 +58,12 @@ func newRefusal(rt *route, r *http.Request, at time.Time, p *problem, publicURL 
 		Signed:         r.Header.Get(signatureHeader) != "",
 		Bearer:         bearer(r.Header) != "",
 		Length:         r.ContentLength,
+		Advice:         adviceFor(p.reason),
 	}
+	if d := p.diagnosis; d != nil {
+		refusal.Tried, refusal.Found, refusal.Differs, refusal.Advice = true, d.Found, d.Differs, d.Advice
+	}
+	return refusal
 }
 
 // maskQuery masks every value of a query but the body's hash, and a part without

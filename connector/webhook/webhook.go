@@ -21,6 +21,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"flexbrevo/connector/record"
 )
 
@@ -69,6 +71,10 @@ type Connector struct {
 	// AuthTokens are the account's tokens that may sign now: the primary one, and
 	// while rotating the one to come (facts/twilio.md 7.4).
 	AuthTokens func() []string
+	// Suspects are other keys of the configuration that an operator may have mixed up
+	// with the auth token. Nothing is accepted by them; they only serve to explain a
+	// refusal. May be nil.
+	Suspects func() []NamedToken
 	// SurveySecret is what survey tools send as Bearer; nil or an empty answer
 	// leaves signatures as the only proof.
 	SurveySecret func() string
@@ -187,6 +193,7 @@ func New(o Options) (*Handler, error) {
 		large:    make(gate, limits.MaxLarge),
 		routes:   map[string]*route{},
 		lines:    newLines(o.Logger, o.Clock),
+		explain:  rate.NewLimiter(explainedPerSecond, explainedAtOnce),
 	}
 	for _, c := range o.Connectors {
 		if err := h.add(c, bases); err != nil {

@@ -1,5 +1,20 @@
 -- +goose Up
 
--- Omissions that last: what an earlier digest did to two contacts for good.
-ALTER TABLE omissions DROP CONSTRAINT omissions_origin_check;
-ALTER TABLE omissions ADD CONSTRAINT omissions_origin_check CHECK (origin IN ('digest', 'deliver', 'link'));
+-- Omissions that last: what an earlier digest did to two contacts for good. The table
+-- is made anew, because SQLite cannot change a constraint.
+CREATE TABLE omissions_next (
+    customer_id BIGINT NOT NULL REFERENCES customers (id),
+    connector   TEXT    NOT NULL,
+    origin      TEXT    NOT NULL CHECK (origin IN ('digest', 'deliver', 'link')),
+    what        TEXT    NOT NULL,
+    value       TEXT    NOT NULL,
+    reason      TEXT    NOT NULL,
+    rule        TEXT    NOT NULL,
+    first_at    BIGINT NOT NULL,
+    last_at     BIGINT NOT NULL,
+    PRIMARY KEY (customer_id, origin, what, value, reason, rule)
+) WITH (fillfactor = 80);
+INSERT INTO omissions_next SELECT customer_id, connector, origin, what, value, reason, rule, first_at, last_at FROM omissions;
+DROP TABLE omissions;
+ALTER TABLE omissions_next RENAME TO omissions;
+CREATE INDEX omissions_summary ON omissions (connector, reason, what);

@@ -1,7 +1,7 @@
 -- +goose Up
 
--- Omissions that last: what an earlier digest did to two contacts for good. SQLite
--- cannot change a constraint, so the table is made anew.
+-- Omissions that last: what an earlier digest did to two contacts for good. The table
+-- is made anew, because SQLite cannot change a constraint.
 CREATE TABLE omissions_next (
     customer_id INTEGER NOT NULL REFERENCES customers (id),
     connector   TEXT    NOT NULL,
