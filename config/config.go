@@ -10,6 +10,7 @@
 package config
 
 import (
+	"strconv"
 	"time"
 
 	"flexbrevo/mapping"
@@ -92,12 +93,30 @@ type Sync struct {
 type Lists struct {
 	SupportContacts List `yaml:"support_contacts" desc:"every contact of the centre"`
 	CSATRespondents List `yaml:"csat_respondents" desc:"those who answered a survey"`
+	// Rules put contacts on further lists and take them off.
+	Rules []ListRule `yaml:"rules" desc:"further lists that customers join and leave"`
+}
+
+// ListRule says who joins a list and who leaves it. Membership is sent when it begins
+// or ends by the rule, so that what people change in Brevo stays.
+type ListRule struct {
+	List       List   `yaml:"list" desc:"the list, by number or name"`
+	When       string `yaml:"when" desc:"condition of joining; without it and without remove_when every contact joins"`
+	RemoveWhen string `yaml:"remove_when" desc:"condition of leaving, which goes before joining"`
 }
 
 // List is a Brevo list by its number, or by a name that is found or created.
 type List struct {
 	ID   int64
 	Name string
+}
+
+// String is the list's number or name, "" for none.
+func (l List) String() string {
+	if l.ID != 0 {
+		return strconv.FormatInt(l.ID, 10)
+	}
+	return l.Name
 }
 
 // IsSet tells whether a list is named at all.
@@ -230,6 +249,7 @@ type Server struct {
 	SurveySecret    Secret `yaml:"survey_secret" desc:"bearer token of posted surveys; environment SURVEY_SECRET"`
 	AdminListen     string `yaml:"admin_listen" validate:"listen" desc:"console, API and metrics"`
 	ConsolePassword Secret `yaml:"console_password" desc:"needed where admin_listen is not loopback; environment CONSOLE_PASSWORD"`
+	ConsoleReadOnly bool   `yaml:"console_read_only" desc:"the console changes nothing"`
 }
 
 // TLS is the trust of outgoing connections.

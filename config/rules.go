@@ -14,6 +14,10 @@ func (l *loader) compileRules() {
 			c.Location = location
 		}
 		namespace := fmt.Sprintf("Config.Connectors[%d]", i)
+		if c.Identity.OnConflict == OnConflictMerge {
+			l.warn(l.place(namespace+".Identity.OnConflict").at, "contacts are not merged by this version",
+				"an identifier that another contact holds is left out and noted, as with drop")
+		}
 		rules, problems := mapping.Compile(l.spec(namespace, c))
 		c.Rules = rules
 		for _, problem := range problems {
@@ -58,6 +62,14 @@ func (l *loader) spec(namespace string, c *Connector) mapping.Spec {
 		at, keys := l.ruleKeys(within, map[string]string{"event": "Event", "when": "When"})
 		spec.Events = append(spec.Events, mapping.EventSpec{
 			On: rule.On, Event: rule.Event, When: rule.When, Properties: l.properties(within, rule.Properties), At: at, Keys: keys,
+		})
+	}
+	for i, rule := range c.Lists.Rules {
+		at, keys := l.ruleKeys(fmt.Sprintf("%s.Lists.Rules[%d]", namespace, i), map[string]string{
+			"list": "List", "when": "When", "remove_when": "RemoveWhen",
+		})
+		spec.Lists = append(spec.Lists, mapping.ListSpec{
+			List: rule.List.String(), When: rule.When, RemoveWhen: rule.RemoveWhen, At: at, Keys: keys,
 		})
 	}
 	for i, csat := range c.CSAT {

@@ -23,6 +23,7 @@ type account struct {
 	deliver     *pipeline.Deliver
 	logger      *slog.Logger
 	flows       []*flow
+	linking     *pipeline.Directory
 
 	mu       sync.Mutex
 	prepared bool
@@ -36,7 +37,7 @@ func (s *Service) newAccount(name string, c config.Brevo, maxAge map[string]time
 	a := &account{name: name, cfg: c, logger: s.o.Logger.With("account", name)}
 	o := brevo.Options{
 		APIKey: c.APIKey.Reveal(), BaseURL: c.BaseURL, Tier: c.Tier, Share: c.Share,
-		HTTP: trusting{s.transport}, Clock: s.o.Clock, Logger: a.logger, LogCalls: s.logCalls,
+		HTTP: trusting{s.carrier("brevo")}, Clock: s.o.Clock, Logger: a.logger, LogCalls: s.logCalls,
 	}
 	if c.OAuth.ClientID != "" {
 		o.OAuth = &brevo.OAuthOptions{ClientID: c.OAuth.ClientID, ClientSecret: c.OAuth.ClientSecret.Reveal()}
@@ -46,7 +47,7 @@ func (s *Service) newAccount(name string, c config.Brevo, maxAge map[string]time
 		return nil, fmt.Errorf("account %s: %w", name, err)
 	}
 	a.deliver = pipeline.NewDeliver(pipeline.DeliverOptions{
-		Account: name, Store: s.o.Store, Destination: destination{a.destination}, MaxAge: maxAge,
+		Account: name, Store: s.o.Store, Destination: destination{a.destination}, Directory: a.directory(s.o.Store), MaxAge: maxAge,
 		LookupAfter: c.LookupAfter, Clock: s.o.Clock, Logger: s.o.Logger,
 	})
 	return a, nil
@@ -63,6 +64,9 @@ func (a *account) plan() brevo.Plan {
 			if l.IsSet() {
 				p.Lists = append(p.Lists, list(l))
 			}
+		}
+		for _, rule := range f.cfg.Rules.Lists {
+			p.Lists = append(p.Lists, rule.List)
 		}
 	}
 	return p

@@ -79,14 +79,10 @@ func (s *Service) PlanBackfill(ctx context.Context, r BackfillRequest) (Backfill
 	if readable.From.After(p.Since.Add(time.Second)) {
 		p.LostUntil = &readable.From
 	}
-	e := &estimate{f: f, plan: &p, now: s.o.Clock(), byType: map[string]float64{}, people: map[string]bool{}, threads: map[string]bool{}}
+	e := &estimate{f: f, plan: &p, now: s.o.Clock(), options: profileOptions(f.cfg), byType: map[string]float64{}, people: map[string]bool{}, threads: map[string]bool{}}
 	if any {
-		probe, err := f.source.ProbeEvents(ctx, readable)
-		if err != nil {
+		if _, err := f.source.ProbeEvents(ctx, readable, e.take); err != nil {
 			return p, err
-		}
-		for _, sample := range probe.Samples {
-			e.take(sample)
 		}
 	}
 	e.finish(streams)
@@ -98,6 +94,8 @@ type estimate struct {
 	f    *flow
 	plan *BackfillPlan
 	now  time.Time
+	// options say what identifies a customer.
+	options profile.Options
 	// Weighted numbers: of records, of each event type, and of the events that are
 	// young enough and too old.
 	records     float64
@@ -123,9 +121,8 @@ func (e *estimate) take(s twilio.Sample) {
 		if err != nil {
 			continue // such a record makes no contact
 		}
-		o := profileOptions(e.f.cfg)
 		for _, fact := range decoded.Facts {
-			e.person(profile.LinksOf(fact, &o))
+			e.person(profile.LinksOf(fact, &e.options))
 		}
 	}
 }

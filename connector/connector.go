@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"flexbrevo/config"
+	"flexbrevo/connector/console"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
@@ -40,6 +41,8 @@ type Options struct {
 	Version string
 	// Grace is how long held work may take to end; 0 means 25 s.
 	Grace time.Duration
+	// Metrics are the process's; nil means some of the service's own.
+	Metrics *console.Metrics
 }
 
 // Service runs connectors: as a daemon by Run, or for one pass by Sync.
@@ -51,6 +54,10 @@ type Service struct {
 	roles     *schedule.Roles
 	transport http.RoundTripper
 	logCalls  bool
+
+	status   statusCache
+	history  *history
+	sessions *console.Sessions
 }
 
 // New makes a service from a checked configuration. It makes no call.
@@ -65,7 +72,14 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{o: o, accounts: map[string]*account{}, transport: transport}
+	if o.Metrics == nil {
+		o.Metrics = console.NewMetrics(o.Version)
+	}
+	s := &Service{
+		o: o, accounts: map[string]*account{}, transport: transport,
+		history: &history{}, sessions: console.NewSessions(),
+	}
+	s.status.read = s.Status
 	s.intake = pipeline.NewIntake(o.Store, o.Clock, s.kept)
 	s.roles = &schedule.Roles{Store: o.Store, Holder: holder(), Logger: o.Logger}
 	if err := s.assemble(); err != nil {
@@ -105,6 +119,7 @@ func (s *Service) assemble() error {
 			return fmt.Errorf("connector %s: %w", c.Name, err)
 		}
 		a.flows = append(a.flows, f)
+		a.linking.Connectors = append(a.linking.Connectors, c.Name)
 		s.flows = append(s.flows, f)
 	}
 	return nil
@@ -203,7 +218,14 @@ func OpenStore(ctx context.Context, c *config.Config, logger *slog.Logger, pipel
 	if c.Store.SQLitePath != "" {
 		url = "sqlite://" + c.Store.SQLitePath
 	}
-	return sqlstore.Open(ctx, url, sqlstore.Options{Pipeline: pipeline, ReadOnly: readOnly, Logger: logger})
+	st, err := sqlstore.Open(ctx, url, sqlstore.Options{Pipeline: pipeline, ReadOnly: readOnly, Logger: logger})
+	if err != nil && c.Store.SQLitePath != "" {
+		return nil, fmt.Errorf("store %s: %w", c.Store.SQLitePath, err)
+	}
+	if err != nil { // a postgres URL carries a password
+		return nil, fmt.Errorf("store.url: %w", err)
+	}
+	return st, nil
 }
 
 // newTransport carries every call that goes out: TLS 1.2 at least, the proxies of

@@ -40,6 +40,9 @@ type flow struct {
 	hints chan pipeline.Hint
 	pulls map[string]*pull
 
+	arrivals arrivals
+	posts    posts
+
 	captured atomic.Int64 // new records since the process started
 	digested atomic.Int64 // records since the process started
 	// digests serialises digests and sweeps: both read customers before they write.
@@ -70,13 +73,15 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 		AccountSID: c.AccountSID, AuthToken: c.AuthToken.Reveal(),
 		APIKeySID: c.APIKeySID, APIKeySecret: c.APIKey.Reveal(),
 		WorkspaceSID: c.Workspace, BaseURL: c.BaseURL, InitialLookback: c.InitialLookback,
-		HTTP: s.transport, Clock: s.o.Clock, Logger: f.logger, LogCalls: c.LogAPICalls || c.Debug,
-		Redact: f.redact(), OpenConversations: f.openConversations,
+		HTTP: s.carrier("twilio"), Clock: s.o.Clock, Logger: f.logger, LogCalls: c.LogAPICalls || c.Debug,
+		Redact: f.redact(), OpenConversations: f.openConversations, SyncObjects: syncObjects(c.SyncObjects),
 	})
 	if err != nil {
 		return nil, err
 	}
-	f.digest = pipeline.NewDigest(digestOptions(c, a.name, s.o.Store, source{f.source}, s.o.Clock, f.logger))
+	o := digestOptions(c, a.name, s.o.Store, source{f.source}, s.o.Clock, f.logger)
+	o.Figures = f.figures()
+	f.digest = pipeline.NewDigest(o)
 	f.redactor = twilio.NewRedactor(f.redact(), false)
 	for _, stream := range f.streams() {
 		f.pulls[stream] = &pull{}
@@ -203,6 +208,9 @@ func (f *flow) streams() []string {
 	if f.cfg.Sync.Conversations {
 		out = append(out, twilio.ConversationsStream)
 	}
+	if len(f.cfg.SyncObjects) > 0 {
+		out = append(out, twilio.SyncStream)
+	}
 	return append(out, twilio.EventsStream)
 }
 
@@ -212,6 +220,8 @@ func (f *flow) spec(stream string) string {
 		return f.cfg.Schedule.Events
 	case twilio.ConversationsStream:
 		return f.cfg.Schedule.Conversations
+	case twilio.SyncStream:
+		return f.cfg.Schedule.Sync
 	default:
 		return f.cfg.Schedule.Workers
 	}
@@ -227,6 +237,7 @@ func (f *flow) openConversations(ctx context.Context, before time.Time, limit in
 
 // keep stores a page; while the intake is full a pull waits, webhooks go first.
 func (f *flow) keep(ctx context.Context, p record.Page) error {
+	f.arrivals.polled(p)
 	for {
 		captured, err := f.intake.Keep(ctx, f.cfg.Name, p)
 		f.captured.Add(int64(captured.New))
@@ -345,6 +356,7 @@ func (f *flow) digestOnce(ctx context.Context, lease store.Lease) (int, error) {
 	for _, h := range done.Hints {
 		f.hint(h)
 	}
+	f.account.deliver.Defer(done.More)
 	if done.Changes > 0 {
 		f.account.deliver.Wake()
 	}
@@ -400,7 +412,10 @@ func (f *flow) follow(ctx context.Context, h pipeline.Hint) {
 		if !pause(ctx, time.Until(began.Add(after))) {
 			return
 		}
-		err := source{f.source}.FetchHint(ctx, h, f.keepPage(ctx))
+		err := source{f.source}.FetchHint(ctx, h, func(p record.Page) error {
+			f.learn(h, p)
+			return f.keep(ctx, p)
+		})
 		if err != nil && ctx.Err() == nil {
 			f.logger.Warn("hint could not be followed", "reason", failure.ReasonOf(err), "err", err)
 		}

@@ -18,6 +18,7 @@ var down = [][]string{
 	{"connector"},
 	{"connector/schedule"},
 	{"connector/pipeline"},
+	{"connector/figures"},
 	{"connector/profile"},
 	{"connector/twilio", "connector/webhook", "connector/brevo"},
 	{"connector/store/storetest", "connector/store/sqlstore"},

@@ -99,7 +99,9 @@ func (h *house) admit(s *Service) (*daemon, error) {
 		return nil, err
 	}
 	d.takeIn()
-	h.public.lead(handler.Server(h.public.listener.Addr().String()))
+	public := handler.Server(h.public.listener.Addr().String())
+	public.Handler = s.o.Metrics.Requests(public.Handler)
+	h.public.lead(public)
 	h.admin.lead(s.admin())
 	return d, nil
 }
@@ -148,6 +150,7 @@ func (h *house) next(old *Service) (*Service, *slog.Logger, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	next.history, next.sessions = old.history, old.sessions
 	if err := next.greet(h.ctx); err != nil {
 		next.Close()
 		return nil, nil, err

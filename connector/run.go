@@ -110,6 +110,8 @@ func (d *daemon) begin() {
 		d.work.Go(func() { d.s.roles.Hold(d.ctx, "pull:"+f.cfg.Name, d.pulling(f)) })
 		d.work.Go(func() { d.s.roles.Hold(d.ctx, "digest:"+f.cfg.Name, f.digestRole) })
 		d.work.Go(func() { f.following(d.ctx) })
+		d.work.Go(func() { f.arriving(d.ctx) })
+		d.work.Go(func() { f.confirming(d.ctx) })
 	}
 	for _, name := range d.s.accountNames() {
 		a := d.s.accounts[name]
@@ -120,6 +122,7 @@ func (d *daemon) begin() {
 		})
 	}
 	d.work.Go(func() { d.s.runs(d.ctx) })
+	d.work.Go(func() { d.s.sample(d.ctx) })
 	d.work.Go(func() { d.s.prune(d.ctx) })
 }
 
@@ -132,6 +135,9 @@ func (d *daemon) pulling(f *flow) func(context.Context, store.Lease) error {
 			if err := jobs.Add(job); err != nil {
 				return err
 			}
+		}
+		if err := jobs.Add(f.guardJob()); err != nil {
+			return err
 		}
 		jobs.Run(ctx)
 		return nil
@@ -177,13 +183,17 @@ func (s *Service) webhooks() (*webhook.Handler, error) {
 	}
 	for _, f := range s.flows {
 		o.Connectors = append(o.Connectors, webhook.Connector{
-			Name: f.cfg.Name, AccountSID: f.cfg.AccountSID, BaseURL: f.cfg.BaseURL, Transport: s.transport,
+			Name: f.cfg.Name, AccountSID: f.cfg.AccountSID, BaseURL: f.cfg.BaseURL, Transport: s.carrier("twilio"),
 			AuthTokens:   f.signingTokens,
+			Suspects:     s.suspects,
 			SurveySecret: s.o.Config.Server.SurveySecret.Reveal,
 			Origins:      f.origins,
 			Keep:         f.keepPosted,
+			Refused:      f.arrivals.refused,
+			Tested:       f.arrivals.tested,
 		})
 	}
+	o.Answered = s.answered
 	return webhook.New(o)
 }
 
@@ -221,8 +231,13 @@ func (f *flow) origins() []string {
 func (s *Service) admin() *http.Server {
 	return console.Server(console.Options{
 		Password: s.o.Config.Server.ConsolePassword.Reveal(),
+		ReadOnly: s.o.Config.Server.ConsoleReadOnly,
+		Sessions: s.sessions,
 		Status:   func(ctx context.Context) (any, error) { return s.Status(ctx) },
-		Logger:   s.o.Logger,
+		Overview: s.overview,
+		Requeue:  s.requeue,
+		Metrics:  s.o.Metrics.Handler(s.readings),
+		Version:  s.o.Version, Clock: s.o.Clock, Logger: s.o.Logger,
 	})
 }
 

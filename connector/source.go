@@ -31,6 +31,9 @@ func (s source) Decode(r record.Record) (pipeline.Decoded, error) {
 	for _, e := range d.Raw {
 		out.Raw = append(out.Raw, pipeline.RawEvent(e))
 	}
+	for _, spell := range d.Spells {
+		out.Spells = append(out.Spells, pipeline.Spell(spell))
+	}
 	return out, err
 }
 

@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"flexbrevo/config"
@@ -39,8 +40,19 @@ type ConnectorStatus struct {
 	Budgets     []brevo.Budget                                     `json:"budgets"`
 	Omissions   []store.OmissionCount                              `json:"omissions"`
 	DeadLetters int                                                `json:"deadLetters"`
+	// EventBatches says in which budget Brevo counts batches of events: events, other,
+	// or empty while none was sent.
+	EventBatches string `json:"eventBatches,omitempty"`
 	// Backlog is of the account, all connectors that write to it together.
 	Backlog Backlog `json:"backlog"`
+	// Webhooks are those who posted, by sender; PluginPosts what of the plugin's posts
+	// nothing confirmed, as the running service knows it.
+	Webhooks    map[string]SenderStatus `json:"webhooks"`
+	PluginPosts PluginPosts             `json:"pluginPosts"`
+	// Gaps are spans of TaskRouter events that can no longer be read; Backfill is the
+	// one that is not done, nil for none.
+	Gaps     []Gap           `json:"gaps"`
+	Backfill *BackfillStatus `json:"backfill,omitempty"`
 	// Problems say, for the operator, what is wrong now and what to do.
 	Problems []string `json:"problems"`
 }
@@ -125,6 +137,9 @@ func readConnector(ctx context.Context, s store.Store, name string, now time.Tim
 	}
 	c.DeadLetters += sum.Records[store.Failed]
 	for stream, cp := range sum.Checkpoints {
+		if strings.HasPrefix(stream, backfillStream("")) {
+			continue // shown as Backfill
+		}
 		ss := StreamStatus{Through: timeOrNil(cp.Through), SavedAt: timeOrNil(cp.At)}
 		if !cp.Through.IsZero() {
 			ss.LagSeconds = max(0, int(now.Sub(cp.Through).Seconds()))
@@ -134,12 +149,16 @@ func readConnector(ctx context.Context, s store.Store, name string, now time.Tim
 			c.LastSync = timeOrNil(cp.At)
 		}
 	}
-	return c, nil
+	if err := readPast(ctx, s, c, sum); err != nil {
+		return nil, err
+	}
+	return c, readSenders(ctx, s, c, now)
 }
 
 // live adds what only the running service knows.
 func (f *flow) live(c *ConnectorStatus, now time.Time) {
 	c.Connected = true
+	f.livePosts(c)
 	for stream, p := range f.pulls {
 		p.mu.Lock()
 		err, okAt := p.err, p.okAt
@@ -166,6 +185,7 @@ func (f *flow) live(c *ConnectorStatus, now time.Time) {
 		c.Problems = append(c.Problems, "this machine's clock differs from Twilio's by "+skew.Round(time.Second).String())
 	}
 	c.Budgets = f.account.destination.Budgets()
+	c.EventBatches = f.account.destination.BatchPrice()
 }
 
 func (st *Status) sum() {

@@ -109,7 +109,7 @@ func (p *pass) all(ctx context.Context) error {
 func (p *pass) collect(ctx context.Context, f *flow) error {
 	return p.s.roles.Once(ctx, "pull:"+f.cfg.Name, func(ctx context.Context, _ store.Lease) error {
 		return p.s.roles.Once(ctx, "digest:"+f.cfg.Name, func(ctx context.Context, lease store.Lease) error {
-			errs := []error{p.pull(ctx, f), p.digest(ctx, f, lease)}
+			errs := []error{p.pullAndDigest(ctx, f, lease)}
 			if p.hints(ctx, f) {
 				errs = append(errs, p.digest(ctx, f, lease))
 			}
@@ -119,6 +119,24 @@ func (p *pass) collect(ctx context.Context, f *flow) error {
 			return nil
 		})
 	})
+}
+
+// pullAndDigest digests what is there while more is pulled: one waits for the
+// network where the other computes.
+func (p *pass) pullAndDigest(ctx context.Context, f *flow, lease store.Lease) error {
+	pulled := make(chan error, 1)
+	go func() { pulled <- p.pull(ctx, f) }()
+	for {
+		err := p.digest(ctx, f, lease)
+		if err != nil {
+			return errors.Join(err, <-pulled)
+		}
+		select {
+		case err := <-pulled:
+			return errors.Join(err, p.digest(ctx, f, lease))
+		case <-f.wake:
+		}
+	}
 }
 
 func (p *pass) pull(ctx context.Context, f *flow) error {

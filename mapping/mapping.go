@@ -108,6 +108,8 @@ type Spec struct {
 	Fields []FieldSpec
 	// Events are the event rules in file order; at most one for each source event type.
 	Events []EventSpec
+	// Lists are the rules of list membership in file order.
+	Lists []ListSpec
 	// AbandonedWhen is the condition of a task.abandoned; empty means DefaultAbandonedWhen.
 	AbandonedWhen string
 	// AbandonedAt is where AbandonedWhen stands.

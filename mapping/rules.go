@@ -15,6 +15,8 @@ type Rules struct {
 	Events map[string]*Event
 	// Abandoned is the condition of a task.abandoned, evaluated with the canceled task's Env.
 	Abandoned *Condition
+	// Lists are in file order.
+	Lists []*List
 	// CSAT are the configured places of scores in the order they are tried; empty where none is configured.
 	CSAT []*CSAT
 }
@@ -29,6 +31,9 @@ func Compile(spec Spec) (*Rules, Problems) {
 	c.sameTargets()
 	for _, event := range spec.Events {
 		c.event(event)
+	}
+	for _, list := range spec.Lists {
+		c.list(list)
 	}
 	c.abandoned()
 	for _, csat := range spec.CSAT {
@@ -70,6 +75,10 @@ func (r *Rules) Paths() []string {
 		for _, property := range event.properties {
 			expressions = append(expressions, property.value)
 		}
+	}
+	for _, list := range r.Lists {
+		addCondition(list.when)
+		addCondition(list.removeWhen)
 	}
 	addCondition(r.Abandoned)
 	for _, csat := range r.CSAT {

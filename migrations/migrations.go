@@ -30,8 +30,8 @@ const (
 // ErrNewer is returned for a database that a newer program has migrated.
 var ErrNewer = errors.New("schema is newer than this program knows")
 
-// versionTable is where goose keeps the numbers of what it applied.
-const versionTable = "goose_db_version"
+// VersionTable is where goose keeps the numbers of what it applied.
+const VersionTable = "goose_db_version"
 
 // Pending says whether a database lacks migrations that this program knows. It
 // writes nothing, and returns ErrNewer for a schema that is ahead of the program.
@@ -75,13 +75,13 @@ func version(ctx context.Context, d Dialect, db *sql.DB) (int64, error) {
 		exists = `SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1`
 	}
 	var tables, v int64
-	if err := db.QueryRowContext(ctx, exists, versionTable).Scan(&tables); err != nil {
+	if err := db.QueryRowContext(ctx, exists, VersionTable).Scan(&tables); err != nil {
 		return 0, fmt.Errorf("look for schema version: %w", err)
 	}
 	if tables == 0 {
 		return 0, nil
 	}
-	newest := `SELECT COALESCE(MAX(version_id), 0) FROM ` + versionTable
+	newest := `SELECT COALESCE(MAX(version_id), 0) FROM ` + VersionTable
 	if err := db.QueryRowContext(ctx, newest).Scan(&v); err != nil {
 		return 0, fmt.Errorf("read schema version: %w", err)
 	}
@@ -104,7 +104,7 @@ func newProvider(d Dialect, db *sql.DB) (*goose.Provider, error) {
 		return nil, fmt.Errorf("open migrations: %w", err)
 	}
 	options := []goose.ProviderOption{
-		goose.WithDisableGlobalRegistry(true), goose.WithTableName(versionTable), goose.WithLogger(goose.NopLogger()),
+		goose.WithDisableGlobalRegistry(true), goose.WithTableName(VersionTable), goose.WithLogger(goose.NopLogger()),
 	}
 	dialect := goose.DialectSQLite3
 	if d == Postgres {

@@ -145,7 +145,7 @@ func (c *cli) backfillOne(ctx context.Context, cfg *config.Config, r connector.B
 	if err != nil {
 		return err
 	}
-	s, done, err := c.assemble(cfg, st, c.logger(cfg.Log))
+	s, done, err := c.assemble(cfg, st, c.logger(cfg))
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (c *cli) backfillOne(ctx context.Context, cfg *config.Config, r connector.B
 // backfillStore opens the store as a pipeline, or beside the daemon that is one. A
 // dry run takes nothing from anybody.
 func (c *cli) backfillStore(ctx context.Context, cfg *config.Config, dryRun bool) (st store.Store, beside bool, err error) {
-	logger := c.logger(cfg.Log)
+	logger := c.logger(cfg)
 	if !dryRun {
 		st, err = connector.OpenStore(ctx, cfg, logger, true, false)
 		if !errors.Is(err, store.ErrPipelineRunning) {

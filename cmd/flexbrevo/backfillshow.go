@@ -96,3 +96,15 @@ func (s *backfillShow) end() {
 		fmt.Fprintln(s.w)
 	}
 }
+
+// backfillStands says in a few words where a backfill that is not done stands.
+func backfillStands(b *connector.BackfillStatus) string {
+	if b.Held {
+		return fmt.Sprintf("the canary was delivered, %s customers wait; run it again without --canary", thousands(b.Owed))
+	}
+	text := fmt.Sprintf("%s, %s customers wait for its end", b.Progress.Stage, thousands(b.Owed))
+	if b.Progress.Problem != "" {
+		text += "; " + b.Progress.Problem
+	}
+	return text
+}

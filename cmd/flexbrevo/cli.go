@@ -49,8 +49,13 @@ func (c *cli) root() *cobra.Command {
 			"New here? `flexbrevo demo` shows all of it without any account.\n\n" + exitHelp,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf("there is no command %q; see `flexbrevo --help`", args[0]))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(c.in)
 	root.SetOut(c.out)
@@ -64,9 +69,9 @@ func (c *cli) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&c.file, "config", file, "configuration `file` (environment FLEXBREVO_CONFIG)")
 	root.PersistentFlags().StringVar(&c.connector, "connector", "", "only the connector of this `name`")
-	root.AddCommand(c.runCommand(), c.syncCommand(), c.backfillCommand(), c.deadCommand(), c.checkCommand(), c.statusCommand(), c.explainCommand(),
-		c.demoCommand(), c.simulateCommand(), c.versionCommand(),
-		c.initCommand(), c.testCommand(), c.secretsCommand(), c.schemaCommand(), c.completionCommand())
+	root.AddCommand(c.runCommand(), c.syncCommand(), c.backfillCommand(), c.figuresCommand(), c.deadCommand(), c.checkCommand(), c.statusCommand(), c.explainCommand(),
+		c.demoCommand(), c.simulateCommand(), c.versionCommand(), c.webhookCommand(), c.provisionCommand(),
+		c.initCommand(), c.testCommand(), c.secretsCommand(), c.storeCommand(), c.schemaCommand(), c.completionCommand())
 	c.complete(root)
 	for _, sub := range root.Commands() {
 		if sub.Args == nil {
@@ -111,12 +116,13 @@ func (e *configError) Unwrap() error { return e.err }
 // logger writes to standard error as the configuration says. Connectors may ask
 // for more than the file's level, so the handler takes all and the level is set
 // above it.
-func (c *cli) logger(l config.Log) *slog.Logger {
+func (c *cli) logger(cfg *config.Config) *slog.Logger {
+	l := cfg.Log
 	level := slog.LevelInfo
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
 		level = slog.LevelInfo // an unknown level was refused by config
 	}
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: newRedactor(cfg).attr}
 	if l.Format == "text" {
 		return slog.New(slog.NewTextHandler(c.err, o))
 	}

@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"flexbrevo/connector/simulator/brevosim"
-	"flexbrevo/connector/simulator/world"
 )
 
 // crashBinary builds, once, the command that ends itself at a place that the environment names.
@@ -136,7 +135,7 @@ func (c *crashes) newVictim(t *testing.T, i int) *victim {
 		env["STORE"] = v.database
 	}
 	v.lab = newLab(t, setup{
-		world: aDay(c.seed*100_000+uint64(i), 20, i%2 == 1), env: env, shared: true,
+		world: aDay(c.seed*100_000+uint64(i), 20, false), env: env,
 		brevo: brevosim.Options{ReadLag: 100 * time.Millisecond},
 	})
 	v.wires["twilio"] = &tripwire{Handler: v.twilio, counts: func(*http.Request) bool { return true }}
@@ -201,9 +200,7 @@ func (v *victim) passLease() {
 func (v *victim) mustRecover() {
 	v.t.Helper()
 	v.must(0, "sync")
-	s := settings(today().Add(-10 * time.Second))
-	s.SharedPhones = []string{world.SharedPhone}
-	v.mustEqual(s)
+	v.mustEqual(settings(today().Add(-10 * time.Second)))
 	var status struct {
 		Connectors []struct {
 			Records map[string]int
@@ -213,11 +210,11 @@ func (v *victim) mustRecover() {
 	if err := json.Unmarshal([]byte(v.must(0, "status", "--json").stdout), &status); err != nil || len(status.Connectors) != 1 {
 		v.t.Fatalf("status: %v, %d connectors", err, len(status.Connectors))
 	}
-	s := status.Connectors[0]
-	if s.Records["waiting"] > 0 || s.Records["failed"] > 0 || s.Records["digested"] == 0 {
-		v.t.Errorf("records %v", s.Records)
+	k := status.Connectors[0]
+	if k.Records["waiting"] > 0 || k.Records["failed"] > 0 || k.Records["digested"] == 0 {
+		v.t.Errorf("records %v", k.Records)
 	}
-	for kind, states := range s.Outbox {
+	for kind, states := range k.Outbox {
 		for _, state := range []string{"pending", "sending", "unknown", "dead"} {
 			if states[state] > 0 {
 				v.t.Errorf("%d %ss are %s", states[state], kind, state)

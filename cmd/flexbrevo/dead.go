@@ -191,7 +191,7 @@ func (c *cli) eachDead(ctx context.Context, readOnly bool, do func(store.Store, 
 			return fmt.Errorf("there is no store at %s yet; start with `flexbrevo run` or `flexbrevo sync`", path)
 		}
 	}
-	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg.Log), false, readOnly)
+	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg), false, readOnly)
 	if err != nil {
 		return err
 	}

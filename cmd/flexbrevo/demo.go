@@ -82,7 +82,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return &configError{err}
 	}
-	s, done, err := d.c.service(ctx, cfg, d.c.logger(cfg.Log))
+	s, done, err := d.c.service(ctx, cfg, d.c.logger(cfg))
 	if err != nil {
 		return err
 	}

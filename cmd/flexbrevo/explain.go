@@ -34,7 +34,7 @@ func (c *cli) explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			st, err := connector.OpenStore(cmd.Context(), cfg, c.logger(cfg.Log), false, true)
+			st, err := connector.OpenStore(cmd.Context(), cfg, c.logger(cfg), false, true)
 			if err != nil {
 				return err
 			}

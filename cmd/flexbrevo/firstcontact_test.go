@@ -145,7 +145,7 @@ func TestSecrets(t *testing.T) {
 	if r := l.must(0, "secrets", "list"); r.stdout != "BREVO_API_KEY\nTWILIO_AUTH_TOKEN\n" {
 		t.Errorf("list: %q", r.stdout)
 	}
-	l.mustShow(l.typed("something else\n", "secrets", "set", "BREVO_API_KEY"), 0)
+	l.mustShow(l.typed("something-else\n", "secrets", "set", "BREVO_API_KEY"), 0)
 	l.mustShow(l.flexbrevo("test"), 4, "✗ Brevo key", "Check brevo.api_key")
 	l.mustShow(l.typed(brevoKey+"\n", "secrets", "set", "BREVO_API_KEY"), 0)
 	l.mustShow(l.flexbrevo("secrets", "rotate"), 0, "secrets.age.key")

@@ -22,7 +22,6 @@ func TestKills(t *testing.T) {
 		env:    map[string]string{"LOOKUP_AFTER": "1s"},
 	})
 	random := rand.New(rand.NewPCG(7, 7))
-	written := 0
 	for range kills {
 		d := l.start()
 		after := time.NewTimer(time.Duration(random.Int64N(int64(longest))))
@@ -34,10 +33,9 @@ func TestKills(t *testing.T) {
 			t.Fatalf("the daemon ended by itself: %v\n%s", err, d.stderr.String())
 		}
 	}
-	if written = l.writes(); written == 0 {
-		t.Error("no kill met a daemon that had anything to lose")
+	if l.writes() < kills {
+		t.Errorf("the kills met only %d writes", l.writes())
 	}
-	t.Logf("%d writes before the last kill", written)
 	d := l.run()
 	s := liveSettings(today())
 	l.eventuallyEqual(s, 90*time.Second, d)

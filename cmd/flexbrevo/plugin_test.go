@@ -170,9 +170,10 @@ func (p *flexPage) visit(token, worker string, patience time.Duration, actions .
 func TestPluginInBrowser(t *testing.T) {
 	t.Parallel()
 	bundle := plugin(t)
-	options := aDayUntilNow(5, 60)
+	present := time.Now().UTC().Truncate(time.Second)
+	options := world.Options{Seed: 5, Start: present.Add(-5 * time.Hour), End: present, Contacts: 300, Customers: 100, Agents: 4}
 	w := world.New(options)
-	first, second := pluginTasks(t, w)
+	first, second := pluginTasks(t, w, present)
 	var clock handClock
 	clock.set(first.EndedAt.Add(-time.Second))
 	l := newLab(t, setup{world: options, clock: clock.now, env: map[string]string{
@@ -217,30 +218,31 @@ func TestPluginInBrowser(t *testing.T) {
 	}
 }
 
-// pluginTasks finds two tasks that one agent completed, some minutes apart.
-func pluginTasks(t *testing.T, w *world.World) (first, second *world.Task) {
+// pluginTasks finds two tasks that one agent completed one after the other, so lately that tokens of that time are
+// still good.
+func pluginTasks(t *testing.T, w *world.World, present time.Time) (first, second *world.Task) {
 	t.Helper()
-	tasks := slices.Clone(w.Tasks)
-	slices.SortFunc(tasks, func(a, b world.Task) int { return a.EndedAt.Compare(b.EndedAt) })
 	told := map[string]bool{} // of a customer who can be told of
-	for _, m := range oracle.Calculate(w, settings(time.Now())).Moments {
+	for _, m := range oracle.Calculate(w, settings(present)).Moments {
 		told[m.ID] = true
 	}
+	tasks := slices.Clone(w.Tasks)
+	slices.SortFunc(tasks, func(a, b world.Task) int { return a.EndedAt.Compare(b.EndedAt) })
 	done := map[int]*world.Task{} // by agent
 	for i := range tasks {
 		task := &tasks[i]
-		if !told["task.completed:"+task.SID] {
+		if !told["task.completed:"+task.SID] || task.EndedAt.Before(present.Add(-45*time.Minute)) || task.EndedAt.After(present.Add(-time.Minute)) {
 			continue
 		}
 		agent := task.Reservations[len(task.Reservations)-1].Agent
-		if first := done[agent]; first != nil && task.CreatedAt.After(first.EndedAt.Add(10*time.Minute)) {
+		if first := done[agent]; first != nil && task.EndedAt.After(first.EndedAt.Add(2*time.Minute)) {
 			return first, task
 		}
 		if done[agent] == nil {
 			done[agent] = task
 		}
 	}
-	t.Fatal("no agent of this world completed two tasks")
+	t.Fatal("no agent of this world completed two tasks lately")
 	return nil, nil
 }
 

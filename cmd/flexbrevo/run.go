@@ -26,7 +26,7 @@ func (c *cli) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, done, err := c.service(cmd.Context(), cfg, c.logger(cfg.Log))
+			s, done, err := c.service(cmd.Context(), cfg, c.logger(cfg))
 			if err != nil {
 				return err
 			}
@@ -55,6 +55,6 @@ func (c *cli) reloads(ctx context.Context) connector.Reloads {
 		if err != nil {
 			return nil, nil, err
 		}
-		return cfg, c.logger(cfg.Log), nil
+		return cfg, c.logger(cfg), nil
 	}}
 }

@@ -63,7 +63,7 @@ func (c *cli) status(ctx context.Context, cfg *config.Config) (*connector.Status
 			return nil, fmt.Errorf("there is no store at %s yet; start with `flexbrevo run` or `flexbrevo sync`", path)
 		}
 	}
-	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg.Log), false, true)
+	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg), false, true)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +131,9 @@ func (c *cli) sayConnector(k connector.ConnectorStatus, now time.Time) {
 	for _, p := range k.Problems {
 		fmt.Fprintf(c.out, "  ✗ %s\n", p)
 	}
+	if b := k.Backfill; b != nil {
+		fmt.Fprintf(c.out, "  backfill of %s until %s: %s\n", b.Since.Format(time.RFC3339), b.Until.Format(time.RFC3339), backfillStands(b))
+	}
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	for _, name := range sorted(k.Streams) {
 		s := k.Streams[name]
@@ -152,6 +155,13 @@ func (c *cli) sayConnector(k connector.ConnectorStatus, now time.Time) {
 	}
 	if k.Backlog.DoneAt != nil {
 		fmt.Fprintf(w, "  all that is owed is sent\tin about %s\n", time.Duration(k.Backlog.Seconds*float64(time.Second)).Round(time.Second))
+	}
+	for _, name := range sorted(k.Webhooks) {
+		s := k.Webhooks[name]
+		fmt.Fprintf(w, "  webhooks %s\tlast %s\t%d taken, %d refused\n", name, ago(s.LastAt, now), s.Accepted, s.Refused)
+	}
+	if k.PluginPosts.Unconfirmed > 0 {
+		fmt.Fprintf(w, "  plugin posts not confirmed\t%d\toldest %s\n", k.PluginPosts.Unconfirmed, ago(k.PluginPosts.Oldest, now))
 	}
 	if k.DeadLetters > 0 {
 		fmt.Fprintf(w, "  dead letters\t%d\n", k.DeadLetters)

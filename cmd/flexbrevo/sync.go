@@ -48,7 +48,7 @@ func (c *cli) syncCommand() *cobra.Command {
 
 // sync makes the pass itself, or has the daemon make it that works on the store.
 func (c *cli) sync(ctx context.Context, cfg *config.Config) (connector.Report, error) {
-	s, done, err := c.service(ctx, cfg, c.logger(cfg.Log))
+	s, done, err := c.service(ctx, cfg, c.logger(cfg))
 	if errors.Is(err, store.ErrPipelineRunning) {
 		return c.askDaemon(ctx, cfg)
 	}
@@ -62,7 +62,7 @@ func (c *cli) sync(ctx context.Context, cfg *config.Config) (connector.Report, e
 }
 
 func (c *cli) askDaemon(ctx context.Context, cfg *config.Config) (connector.Report, error) {
-	logger := c.logger(cfg.Log)
+	logger := c.logger(cfg)
 	st, err := connector.OpenStore(ctx, cfg, logger, false, false)
 	if err != nil {
 		return connector.Report{}, err

@@ -46,7 +46,7 @@ func (c *cli) testCommand() *cobra.Command {
 // test asks for everything; the store's line is made here, because a store that
 // does not open must not hide the other lines.
 func (c *cli) test(ctx context.Context, cfg *config.Config) ([]connector.Capability, error) {
-	logger := c.logger(cfg.Log)
+	logger := c.logger(cfg)
 	s, err := connector.New(connector.Options{Config: cfg, Logger: logger, Connector: c.connector, Version: versionText()})
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (c *cli) testStore(ctx context.Context, cfg *config.Config) connector.Capab
 	if cfg.Store.SQLitePath != "" {
 		result.Detail = cfg.Store.SQLitePath + ", can be written to"
 	}
-	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg.Log), false, false)
+	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg), false, false)
 	if err == nil {
 		err = errors.Join(st.Ping(ctx), st.Close())
 	}

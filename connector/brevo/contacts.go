@@ -36,11 +36,12 @@ type contactBody struct {
 	ExtID      string         `json:"ext_id,omitempty"`
 	Attributes map[string]any `json:"attributes,omitempty"`
 	ListIDs    []int64        `json:"listIds,omitempty"`
+	Unlink     []int64        `json:"unlinkListIds,omitempty"` // of an update
 }
 
 // empty says whether there is nothing to send.
 func (b *contactBody) empty() bool {
-	return b.ExtID == "" && len(b.Attributes) == 0 && len(b.ListIDs) == 0
+	return b.ExtID == "" && len(b.Attributes) == 0 && len(b.ListIDs) == 0 && len(b.Unlink) == 0
 }
 
 // set puts an identifier where Brevo wants it: on a create email and ext_id are
@@ -78,7 +79,7 @@ type writing struct {
 func (d *Destination) deliverContact(ctx context.Context, c record.Change) record.Outcome {
 	w := &writing{d: d, held: copyHeld(c.Held), contact: c.Contact, notOurs: c.NotOurs}
 	names := attributeNames(c.Contact)
-	acc, err := d.known(ctx, func(a *account) bool { return a.has(names, c.Contact.Lists) })
+	acc, err := d.known(ctx, func(a *account) bool { return a.has(names, slices.Concat(c.Contact.Lists, c.Contact.Leave)) })
 	if err != nil {
 		return w.fail(err)
 	}
@@ -193,6 +194,9 @@ func (w *writing) created(ctx context.Context, body *contactBody, got answer) re
 		w.held.Attributes[want.name] = nil
 	}
 	w.accepted(body)
+	for _, m := range w.want.leave {
+		leaveList(&w.held, m.id) // it never was on it
+	}
 	return w.done()
 }
 
@@ -271,7 +275,10 @@ func (w *writing) accepted(b *contactBody) {
 		}
 	}
 	for _, id := range b.ListIDs {
-		addList(&w.held, id)
+		joinList(&w.held, id)
+	}
+	for _, id := range b.Unlink {
+		leaveList(&w.held, id)
 	}
 }
 

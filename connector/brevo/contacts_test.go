@@ -3,6 +3,7 @@ package brevo_test
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -459,4 +460,39 @@ func TestAContactOfAnotherCustomerIsNeverAdopted(t *testing.T) {
 	if got, _ := w.sim.Contact(theirs); got.Attributes["TICKETS"] != nil {
 		t.Errorf("their contact was written: %+v", got)
 	}
+}
+
+// Rules end membership once and may begin it again; what people do to it stays.
+func TestListsAreJoinedAndLeftOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, brevosim.Options{})
+	on := func(lists ...int64) {
+		t.Helper()
+		if got := w.only().ListIDs; !slices.Equal(slices.Sorted(slices.Values(got)), lists) {
+			t.Errorf("on lists %v, want %v", got, lists)
+		}
+	}
+	member := func(join, leave []string) record.Contact {
+		c := zoe()
+		c.Lists, c.Leave = join, leave
+		return c
+	}
+	held := w.settle(member([]string{"Support", "CSAT"}, nil), record.Held{}).Held
+	on(32, 33)
+	held = stored(t, w.settle(member([]string{"Support"}, []string{"CSAT"}), held).Held)
+	on(32)
+	if out := w.settle(member([]string{"Support"}, []string{"33"}), held); out.Calls != 0 {
+		t.Errorf("left again with %d calls", out.Calls)
+	}
+	if err := w.sim.AddToList(w.only().ID, 33); err != nil {
+		t.Fatal(err)
+	}
+	held = w.settle(member([]string{"Support"}, []string{"CSAT"}), held).Held
+	on(32, 33) // marketing put her there
+	if err := w.sim.RemoveFromList(w.only().ID, 32); err != nil {
+		t.Fatal(err)
+	}
+	held = w.settle(member([]string{"Support", "CSAT"}, nil), held).Held
+	on(33) // marketing took her off 32, and our rule began 33 again
+	expect(t, w.settle(member(nil, []string{"nowhere"}), held), "unchanged", "list nowhere: list unknown in Brevo")
 }

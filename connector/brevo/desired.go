@@ -22,6 +22,7 @@ type desired struct {
 	identifiers map[string]wish
 	attributes  []wish
 	lists       []membership
+	leave       []membership
 	omissions   []record.Omission
 }
 
@@ -55,7 +56,10 @@ func newDesired(c *record.Contact, a *account) *desired {
 		w.wantIdentifier(email, record.Attribute{Name: email, Value: c.Email, Rule: w.identifiers[email].rule}, "")
 	}
 	for _, ref := range c.Lists {
-		w.wantList(ref, a)
+		w.lists = w.withList(w.lists, ref, a)
+	}
+	for _, ref := range c.Leave {
+		w.leave = w.withList(w.leave, ref, a)
 	}
 	return w
 }
@@ -131,16 +135,17 @@ func unfit(def definition, known bool, kind string) string {
 	return ""
 }
 
-// wantList adds a list that the account has.
-func (w *desired) wantList(ref string, a *account) {
+// withList adds a list that the account has.
+func (w *desired) withList(to []membership, ref string, a *account) []membership {
 	id, ok := a.list(ref)
 	if !ok {
 		w.omissions = append(w.omissions, record.Omission{What: "list " + ref, Reason: reasonUnknownList})
-		return
+		return to
 	}
-	if !slices.ContainsFunc(w.lists, func(m membership) bool { return m.id == id }) {
-		w.lists = append(w.lists, membership{id: id, ref: ref})
+	if !slices.ContainsFunc(to, func(m membership) bool { return m.id == id }) {
+		to = append(to, membership{id: id, ref: ref})
 	}
+	return to
 }
 
 // withoutRefused leaves out what Brevo refused before and what has not changed

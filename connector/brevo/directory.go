@@ -26,6 +26,14 @@ type HeldContact struct {
 	ModifiedAt time.Time
 }
 
+// Phone is the contact's SMS number in E.164, "" for none: Brevo tells digits.
+func (c HeldContact) Phone() string {
+	if d := digits(c.Held.Identifiers[sms]); d != "" {
+		return "+" + d
+	}
+	return ""
+}
+
 // FetchDirectory reads the account's contacts in pages of up to 1,000, oldest
 // first, and hands each page to keep; an error of keep ends the reading and is
 // returned as it is. With modifiedSince only contacts changed from then on are read. Of

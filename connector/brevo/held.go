@@ -17,7 +17,7 @@ func copyHeld(h record.Held) record.Held {
 	h.Identifiers = withMap(h.Identifiers)
 	h.Attributes = withMap(h.Attributes)
 	h.Refused = withMap(h.Refused)
-	h.Lists = slices.Clone(h.Lists)
+	h.Lists, h.Left = slices.Clone(h.Lists), slices.Clone(h.Left)
 	return h
 }
 
@@ -102,7 +102,29 @@ func addList(h *record.Held, id int64) {
 	}
 }
 
-// begun says whether membership of a list was begun before.
+// joinList notes that we began membership of a list.
+func joinList(h *record.Held, id int64) {
+	addList(h, id)
+	s := strconv.FormatInt(id, 10)
+	h.Left = slices.DeleteFunc(h.Left, func(left string) bool { return left == s })
+}
+
+// leaveList notes that we ended membership of a list, once.
+func leaveList(h *record.Held, id int64) {
+	if s := strconv.FormatInt(id, 10); !slices.Contains(h.Left, s) {
+		h.Left = append(h.Left, s)
+	}
+}
+
+// hasLeft says whether we ended membership of a list and did not begin it since.
+func hasLeft(h *record.Held, id int64) bool {
+	return slices.Contains(h.Left, strconv.FormatInt(id, 10))
+}
+
+// begun says whether membership of a list was begun before, and not ended by us.
 func begun(h *record.Held, m membership) bool {
+	if hasLeft(h, m.id) {
+		return false
+	}
 	return slices.Contains(h.Lists, strconv.FormatInt(m.id, 10)) || slices.Contains(h.Lists, m.ref)
 }

@@ -71,12 +71,13 @@ const (
 // Step is one line of a Report.
 type Step struct {
 	// Kind is attribute, list or folder.
-	Kind, Name string
+	Kind string `json:"kind"`
+	Name string `json:"name"`
 	// Type of an attribute: as asked for, or as the account has it when it differs.
-	Type   string
-	Action Action
+	Type   string `json:"type,omitempty"`
+	Action Action `json:"action"`
 	// Reason says why it is off.
-	Reason string
+	Reason string `json:"reason,omitempty"`
 }
 
 // Report is what Provision found and did.

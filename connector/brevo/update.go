@@ -83,6 +83,11 @@ func (w *writing) diff() difference {
 			out.body.ListIDs = append(out.body.ListIDs, m.id)
 		}
 	}
+	for _, m := range w.want.leave {
+		if !hasLeft(&w.held, m.id) {
+			out.body.Unlink = append(out.body.Unlink, m.id)
+		}
+	}
 	return out
 }
 

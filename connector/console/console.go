@@ -1,14 +1,17 @@
-// Package console is the operator's side: status for programs on the admin
-// listener, which is loopback only or has a password.
+// Package console is the operator's side: a page for people, status for programs
+// and metrics for Prometheus, on the admin listener, which is loopback only or has
+// a password.
+//
+// The page is one document with one script and one style sheet, all embedded. It
+// asks nobody else for anything, and its content security policy lets it do
+// nothing that is written in a page instead of in those two files.
 package console
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -16,77 +19,136 @@ import (
 
 // Options are what the admin listener shows.
 type Options struct {
-	// Password guards everything when it is not empty; the user name is ignored.
+	// Password guards everything when it is not empty; a user name is ignored.
 	Password string
-	// Status returns what GET /api/v1/status shows as JSON.
-	Status func(ctx context.Context) (any, error)
+	// ReadOnly takes away whatever changes something.
+	ReadOnly bool
+	// Sessions remember who gave the password; nil means a memory of the server's own.
+	Sessions *Sessions
+	// Status returns what GET /api/v1/status shows as JSON, Overview what the page
+	// shows.
+	Status, Overview func(ctx context.Context) (any, error)
+	// Requeue makes dead letters of a connector wait again, by their numbers such as
+	// d12 and r7, and returns how many it did. An error that wraps ErrBadRequest is
+	// the asker's. Nil: it cannot be done.
+	Requeue func(ctx context.Context, connector string, ids []string) (int, error)
+	// Metrics answers GET /metrics; nil: there are none.
+	Metrics http.Handler
+	Version string
+	// Clock is the local clock; nil means time.Now.
+	Clock  func() time.Time
 	Logger *slog.Logger
+}
+
+// ErrBadRequest is wrapped by errors that the asker made.
+var ErrBadRequest = errors.New("bad request")
+
+// maxRequest bounds a request's body: the numbers of a few hundred dead letters.
+const maxRequest = 64 << 10
+
+// server answers the admin listener.
+type server struct {
+	Options
+	guard  *guard
+	assets *assets
 }
 
 // Server returns a server for the admin listener with its limits set.
 func Server(o Options) *http.Server {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/status", o.status)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Sessions == nil {
+		o.Sessions = NewSessions()
+	}
+	s := &server{Options: o, assets: newAssets()}
+	s.guard = newGuard(o, s.assets)
 	return &http.Server{
-		Handler:           o.guard(mux),
+		Handler:           s.guard.wrap(s.routes()),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		WriteTimeout:      40 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 }
 
-// guard asks for the password. Without one only a request that names this
-// machine is answered: a page elsewhere whose name was made to point at loopback
-// must learn nothing.
-func (o Options) guard(next http.Handler) http.Handler {
-	want := sha256.Sum256([]byte(o.Password))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		if o.Password == "" {
-			if !isLoopback(r.Host) {
-				http.Error(w, "the admin listener answers to loopback names only", http.StatusForbidden)
-				return
-			}
-			next.ServeHTTP(w, r)
-			return
-		}
-		_, given, _ := r.BasicAuth()
-		got := sha256.Sum256([]byte(given))
-		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", `Basic realm="flexbrevo", charset="UTF-8"`)
-			http.Error(w, "server.console_password is needed", http.StatusUnauthorized)
-			return
-		}
-		next.ServeHTTP(w, r)
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.page)
+	mux.HandleFunc("GET /static/{name}", s.assets.serve)
+	mux.HandleFunc("GET /api/v1/status", s.json(s.Status))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	if s.Overview != nil {
+		mux.HandleFunc("GET /api/v1/overview", s.json(s.Overview))
+	}
+	if s.Requeue != nil && !s.ReadOnly {
+		mux.HandleFunc("POST /api/v1/dead/requeue", s.requeue)
+	}
+	if s.Metrics != nil {
+		mux.Handle("GET /metrics", s.Metrics)
+	}
+	mux.HandleFunc("POST /logout", s.guard.logout)
+	return mux
+}
+
+// page is the console for people; all it shows comes from the API.
+func (s *server) page(w http.ResponseWriter, r *http.Request) {
+	s.assets.render(w, "page.html", map[string]any{
+		"Version": s.Version, "Token": s.guard.token(r), "Style": s.assets.url("app.css"), "Script": s.assets.url("app.js"),
+		"CanLogOut": s.Password != "", "CanRequeue": s.Requeue != nil && !s.ReadOnly,
 	})
 }
 
-func isLoopback(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+func (s *server) json(read func(context.Context) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		value, err := read(r.Context())
+		if err != nil {
+			if r.Context().Err() == nil {
+				s.Logger.Warn("status cannot be read", "err", err)
+			}
+			http.Error(w, "status cannot be read; see the log", http.StatusServiceUnavailable)
+			return
+		}
+		s.send(w, value)
 	}
-	host = strings.Trim(host, "[]")
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-func (o Options) status(w http.ResponseWriter, r *http.Request) {
-	status, err := o.Status(r.Context())
-	if err != nil {
-		o.Logger.Warn("status cannot be read", "err", err)
-		http.Error(w, "status cannot be read; see the log", http.StatusServiceUnavailable)
-		return
-	}
+func (s *server) send(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	if err := e.Encode(status); err != nil {
-		o.Logger.Debug("status was not taken", "err", err)
+	if err := e.Encode(value); err != nil {
+		s.Logger.Debug("answer was not taken", "err", err)
+	}
+}
+
+// requeue takes {"connector": "…", "ids": ["d12", "r7"]}.
+func (s *server) requeue(w http.ResponseWriter, r *http.Request) {
+	if !s.guard.sameToken(r) {
+		http.Error(w, "the page is too old; load it again", http.StatusForbidden)
+		return
+	}
+	var order struct {
+		Connector string   `json:"connector"`
+		IDs       []string `json:"ids"`
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	d.DisallowUnknownFields()
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") || d.Decode(&order) != nil || len(order.IDs) == 0 {
+		http.Error(w, `expected JSON: {"connector": "…", "ids": ["d12"]}`, http.StatusBadRequest)
+		return
+	}
+	n, err := s.Requeue(r.Context(), order.Connector, order.IDs)
+	switch {
+	case errors.Is(err, ErrBadRequest):
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	case err != nil:
+		s.Logger.Warn("dead letters cannot be requeued", "err", err)
+		http.Error(w, "they cannot be requeued now; see the log", http.StatusServiceUnavailable)
+	default:
+		s.Logger.Info("dead letters requeued from the console", "connector", order.Connector, "count", n)
+		s.send(w, map[string]int{"requeued": n})
 	}
 }

@@ -54,6 +54,7 @@ const (
 const (
 	Channel         = "channel" // as the source calls it, not normalised
 	ChannelType     = "channel_type"
+	ChannelSID      = "channel_sid"
 	QueueName       = "queue_name"
 	QueueSID        = "queue_sid"
 	Workflow        = "workflow_name"
@@ -81,6 +82,9 @@ const (
 	Reservation = "reservation:"
 	Participant = "participant:"
 	Transfer    = "transfer:"
+	// Entry is an entry into a queue, which has no SID: it is named prefix + the queue's
+	// SID + "@" + its moment in Unix milliseconds.
+	Entry = "entry:"
 )
 
 // Value is a value with the moment its record happened, in Unix milliseconds.

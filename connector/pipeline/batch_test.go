@@ -219,14 +219,18 @@ func TestBatchesAreThereOnceWhateverIsUnknown(t *testing.T) {
 		left := c.left
 		c.left = 0
 		inBubble(t, s, func(l *lab) {
-			l.known(800)
+			customers := 800
+			if testing.Short() {
+				customers = 200
+			}
+			l.known(customers)
 			faults := ambiguous()
 			faults.BadGatewayApplied, faults.DroppedApplied = 0.1, 0.1
 			l.sim.SetFaults(faults)
 			c.left = left
-			l.events(800, 4)
+			l.events(customers, 4)
 			crashes := l.survive(c, 48*time.Hour)
-			l.eachOnce(3200)
+			l.eachOnce(4 * customers)
 			l.Logf("%d crashes, %d batches, %d singles", crashes, l.calls(batchCall), l.calls("POST /events"))
 			if l.calls(batchCall) == 0 {
 				l.Error("no batch was sent; nothing is proved")

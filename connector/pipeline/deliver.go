@@ -18,6 +18,9 @@ type DeliverOptions struct {
 	Account     string
 	Store       store.Deliverer
 	Destination Destination
+	// Directory links customers to contacts that the destination has already; nil
+	// for none.
+	Directory *Directory
 	// MaxAge is how old an event may be when it is sent; 0 means any age.
 	MaxAge map[string]time.Duration
 	// LookupAfter is how long after an attempt with unknown outcome the
@@ -38,8 +41,10 @@ type Deliver struct {
 	circuit circuit
 	stats   stats
 	held    atomic.Int64 // customers claimed and not settled
-	moves   atomic.Int64 // how often held changed
-	begun   atomic.Bool  // what the last process left has been recovered
+	// deferred is since when a digest has more at hand, in Unix nanoseconds; 0 for no.
+	deferred atomic.Int64
+	moves    atomic.Int64 // how often held changed
+	begun    atomic.Bool  // what the last process left has been recovered
 }
 
 // NewDeliver makes the delivery to one account.
@@ -62,6 +67,25 @@ func (d *Deliver) Wake() {
 	case d.wake <- struct{}{}:
 	default:
 	}
+}
+
+// mostDeferred is how long deliveries wait for a digest that goes on.
+const mostDeferred = 2 * time.Second
+
+// Defer says that a digest has more records of the same burst at hand, or no
+// more. What it changes again is then one call instead of two; nothing waits for it
+// longer than a moment.
+func (d *Deliver) Defer(more bool) {
+	if more {
+		d.deferred.CompareAndSwap(0, d.o.Clock().UnixNano())
+	} else if d.deferred.Swap(0) != 0 {
+		d.Wake()
+	}
+}
+
+func (d *Deliver) isDeferred() bool {
+	since := d.deferred.Load()
+	return since != 0 && d.o.Clock().Sub(time.Unix(0, since)) < mostDeferred
 }
 
 // Circuit returns since when the account is paused and what the operator must
@@ -108,6 +132,7 @@ type session struct {
 	// single is how many deliveries wait for or are in calls of their own, batches how
 	// many batches are under way.
 	single, batches atomic.Int64
+	reading         atomic.Int64 // since when the directory is read, in Unix nanoseconds; 0 for no
 	pool            pool
 
 	mu     sync.Mutex
@@ -135,6 +160,13 @@ func (s *session) run() error {
 	}
 	settler.Go(s.settle)
 	lookups.Go(s.lookup)
+	looked := make(chan struct{})
+	lookups.Go(func() { s.directory(sync.OnceFunc(func() { close(looked) })) })
+	select {
+	case <-looked:
+	case <-time.After(directoryPatience):
+	case <-s.ctx.Done():
+	}
 	s.claim()
 	close(s.jobs)
 	lookups.Wait()
@@ -187,7 +219,7 @@ func (s *session) appetite() (most, each int) {
 func (s *session) fill() (int, error) {
 	most, each := s.appetite()
 	room := most - int(s.single.Load())
-	if 4*room < most || s.busyBatches() {
+	if 4*room < most || s.busyBatches() || s.waitsForDirectory() || s.isDeferred() {
 		return 0, nil
 	}
 	if !s.circuit.admits() {

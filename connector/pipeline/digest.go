@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/figures"
 	"flexbrevo/connector/profile"
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
@@ -23,11 +24,13 @@ type DigestOptions struct {
 		store.Digester
 		store.Backfiller
 	}
-	Source  interface {
+	Source interface {
 		Decode(record.Record) (Decoded, error)
 	}
 	Rules   *mapping.Rules
 	Profile profile.Options
+	// Figures says which figures of agents and queues are kept.
+	Figures figures.Options
 	// SupportList and SurveyList are the lists that contacts and survey
 	// respondents join; empty for none.
 	SupportList, SurveyList string
@@ -65,6 +68,8 @@ type Digested struct {
 	Changes int
 	// Hints are things in the source worth reading at once.
 	Hints []Hint
+	// More says that the batch was full, so that more records wait.
+	More bool
 }
 
 // Once digests the next batch of waiting records under the lease. It returns
@@ -85,7 +90,7 @@ func (d *Digest) Once(ctx context.Context, lease store.Lease) (Digested, error) 
 	if err := d.o.Store.SaveDigest(ctx, lease, out); err != nil {
 		return Digested{}, fmt.Errorf("save digest: %w", err)
 	}
-	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile()}, nil
+	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile(), More: len(records) == d.o.Batch}, nil
 }
 
 // batch is one digest on its way.
@@ -93,6 +98,7 @@ type batch struct {
 	at      time.Time
 	results []store.RecordResult
 	hints   []datedHint
+	spells  []keyedSpell
 	// deltas are what the records tell, merged by fact, with the most urgent lane.
 	deltas map[fact.Key]*fact.Fact
 	lanes  map[fact.Key]record.Lane
@@ -141,6 +147,9 @@ func (d *Digest) read(records []record.Record) *batch {
 		}
 		for _, f := range decoded.Facts {
 			b.add(f, r.Lane)
+		}
+		for _, s := range decoded.Spells {
+			b.spells = append(b.spells, keyedSpell{s, r.Key})
 		}
 	}
 	return b

@@ -80,11 +80,11 @@ func TestIntakeCommitsInGroups(t *testing.T) {
 		if took := time.Since(began); took > 15*time.Millisecond {
 			t.Errorf("200 requests took %s in commits of 5ms: %v", took, c.commits)
 		}
+		stop()
+		synctest.Wait()
 		if len(c.stored) != 200 || woken != 200 {
 			t.Errorf("%d stored, woken %d times", len(c.stored), woken)
 		}
-		stop()
-		synctest.Wait()
 		if _, err := i.Keep(t.Context(), "c", page("late")); !errors.Is(err, pipeline.ErrBusy) {
 			t.Errorf("after the end: %v", err)
 		}

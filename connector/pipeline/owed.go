@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"flexbrevo/connector/profile"
 	"flexbrevo/connector/record"
@@ -62,7 +63,28 @@ func (d *Digest) contact(p *profile.Profile) (*record.Contact, []record.Omission
 	if p.Surveyed && d.o.SurveyList != "" {
 		c.Lists = append(c.Lists, d.o.SurveyList)
 	}
-	return c, omissions
+	return c, append(omissions, d.lists(c, e)...)
+}
+
+// lists applies the rules of list membership; of two for one list the later counts.
+func (d *Digest) lists(c *record.Contact, e *mapping.Env) (omissions []record.Omission) {
+	for _, rule := range d.o.Rules.Lists {
+		membership, err := rule.Apply(e)
+		if err != nil {
+			omissions = append(omissions, record.Omission{What: "list " + rule.List, Reason: "rule gave an error", Rule: rule.At.String()})
+		}
+		if membership == mapping.Neither {
+			continue
+		}
+		same := func(list string) bool { return list == rule.List }
+		c.Lists, c.Leave = slices.DeleteFunc(c.Lists, same), slices.DeleteFunc(c.Leave, same)
+		if membership == mapping.Joins {
+			c.Lists = append(c.Lists, rule.List)
+		} else {
+			c.Leave = append(c.Leave, rule.List)
+		}
+	}
+	return omissions
 }
 
 // put adds one rule's value to a contact. An identifier is normalised; where the
@@ -85,8 +107,10 @@ func (d *Digest) put(c *record.Contact, p *profile.Profile, v mapping.Value) []r
 		a.Value, omissions = d.identifier(v, p.Phone, func(s string) (string, bool) {
 			return profile.Phone(s, d.o.Profile.Region)
 		})
-		if s, ok := a.Value.(string); ok && p.SharedPhones[s] {
-			return omissions // noted with the profile
+		if s, ok := a.Value.(string); ok && p.SharedPhones[s] { // noted with the profile
+			if a.Value = nil; p.Phone != "" {
+				a.Value = p.Phone
+			}
 		}
 	}
 	if a.Value == nil && !a.Clear {

@@ -8,6 +8,7 @@ package pipeline
 
 import (
 	"context"
+	"time"
 
 	"flexbrevo/connector/fact"
 	"flexbrevo/connector/record"
@@ -41,6 +42,14 @@ type Decoded struct {
 	// Raw are raw event types that rules may want, such as "reservation.rejected",
 	// with the fact they belong to.
 	Raw []RawEvent
+	// Spells are stretches of an agent's activity that have ended.
+	Spells []Spell
+}
+
+// Spell is a stretch of an agent's activity.
+type Spell struct {
+	Worker, Activity string
+	From, To         time.Time
 }
 
 // RawEvent is a source event that no fact state stands for.

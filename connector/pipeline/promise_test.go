@@ -70,7 +70,10 @@ func TestBacklogUsesOurShareOfTheLimits(t *testing.T) {
 			s := setup{sim: brevosim.Options{Tier: c.tier, Faults: brevosim.Faults{Latency: 200 * time.Millisecond, Jitter: 50 * time.Millisecond}}}
 			inBubble(t, s, func(l *lab) {
 				const share = 0.8
-				enough := int(c.perSecond*c.lasting.Seconds()) + 100
+				if testing.Short() {
+					c.lasting /= 4
+				}
+				enough := int(c.perSecond * (c.lasting + 20*time.Second).Seconds())
 				var d store.Digest
 				for id := range int64(enough) {
 					d.Contacts = append(d.Contacts, contactOf(id+1, 1))
@@ -280,7 +283,11 @@ func TestLiveTrafficOvertakesABacklog(t *testing.T) {
 		l.owe(d)
 		stop := l.begin()
 		var worst time.Duration
-		for id := range int64(20) {
+		rounds := int64(20)
+		if testing.Short() {
+			rounds = 3
+		}
+		for id := range rounds {
 			time.Sleep(11 * time.Second)
 			began := time.Now()
 			l.owe(store.Digest{Contacts: []store.ContactChange{contactOf(10_000+id, 1)}, Events: []store.EventChange{eventOf(10_000+id, 0)}})
@@ -308,4 +315,41 @@ func (l *lab) live() (out []brevosim.Event) {
 		}
 	}
 	return out
+}
+
+// A burst that is digested in several batches beside a running delivery is one
+// write for each customer too, and a digest that never ends delays nothing for long.
+func TestDeliveriesWaitForTheRestOfABurst(t *testing.T) {
+	t.Parallel()
+	inBubble(t, setup{}, func(l *lab) {
+		const customers = 100
+		stop := l.begin()
+		for batch := range 5 {
+			l.deliver.Defer(true)
+			var d store.Digest
+			for id := range int64(customers) {
+				d.Contacts = append(d.Contacts, contactOf(id+1, batch))
+			}
+			l.owe(d)
+			l.deliver.Wake()
+			time.Sleep(200 * time.Millisecond)
+		}
+		if n := l.contactWrites(); n != 0 {
+			l.Errorf("%d contact writes while the burst went on", n)
+		}
+		l.deliver.Defer(false)
+		l.untilIdle(time.Minute)
+		if n := l.contactWrites(); n != customers {
+			l.Errorf("%d contact writes, want %d", n, customers)
+		}
+		l.deliver.Defer(true)
+		l.owe(store.Digest{Contacts: []store.ContactChange{contactOf(1, 99)}})
+		time.Sleep(5 * time.Second)
+		if n := l.contactWrites(); n != customers+1 {
+			l.Error("a digest that goes on holds deliveries up")
+		}
+		if err := stop(); err != nil {
+			l.Fatal(err)
+		}
+	})
 }

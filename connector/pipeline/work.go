@@ -17,6 +17,7 @@ func (d *Digest) work(b *batch) *store.Digest {
 		Connector: d.o.Connector, Account: d.o.Account, At: b.at, Records: b.results,
 	}}
 	w.looseFacts()
+	w.spells()
 	people := d.people(b)
 	owned := map[store.Token]store.StoredToken{}
 	for _, p := range people {
@@ -66,6 +67,7 @@ func (w *worker) person(p *person, owned map[store.Token]store.StoredToken) {
 		return
 	}
 	profiled := profile.Build(p.facts(), p.shared, &w.d.o.Profile)
+	w.figures(profiled)
 	contact, omissions := w.d.contact(profiled)
 	w.omit(p.row.ID, omissions...)
 	if contact != nil && !w.leaves(profiled) {

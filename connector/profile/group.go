@@ -16,7 +16,8 @@ type Group struct {
 	Tasks []*Task
 	// Thread is the conversation the contact was held in; nil for calls.
 	Thread *Thread
-	// Anchor names the group in events: its earliest member.
+	// Anchor names the group in events: its first task, or the thread that no task
+	// was made of.
 	Anchor    fact.Key
 	StartedAt time.Time
 	// EndedAt is zero while the contact goes on.
@@ -29,13 +30,14 @@ type Group struct {
 	opens bool
 }
 
-// Members are the facts the group is made of.
+// Members are the facts that stand for the group and for no other: its tasks, and
+// its thread where it opened it. A thread that is used again belongs to the first.
 func (g *Group) Members() []fact.Key {
 	var out []fact.Key
 	for _, t := range g.Tasks {
 		out = append(out, t.Fact.Key())
 	}
-	if g.Thread != nil {
+	if g.Thread != nil && (g.opens || len(g.Tasks) == 0) {
 		out = append(out, g.Thread.Fact.Key())
 	}
 	return out
@@ -167,9 +169,11 @@ func (g *Group) span(settle time.Duration) {
 	}
 	g.Channel = first(g.Channel, th.Channel)
 	if g.opens && !th.CreatedAt.IsZero() && (g.StartedAt.IsZero() || !th.CreatedAt.After(g.StartedAt)) {
-		g.StartedAt, g.Anchor = th.CreatedAt, th.Fact.Key()
+		g.StartedAt = th.CreatedAt
 	}
-	if g.Anchor == (fact.Key{}) {
+	if len(g.Tasks) == 0 {
+		// Named after the thread only while there is no task: which contact opened a
+		// thread that is used again may turn out late, whose task it is never does.
 		g.Anchor = th.Fact.Key()
 	}
 	if closed := th.ClosedAt; !closed.IsZero() && (g.EndedAt.IsZero() || closed.Before(g.EndedAt)) && !closed.Before(g.StartedAt) {

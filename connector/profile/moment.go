@@ -204,6 +204,7 @@ func (g *Group) ended(out []Moment, o *Options) []Moment {
 		return out
 	}
 	m := g.common().at(g.EndedAt, ConversationEnded, "")
+	m.usual = g.whole
 	if g.Quiet {
 		m.NotBefore = g.EndedAt.Add(o.settle() + o.CaptureLag)
 	}

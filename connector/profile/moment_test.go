@@ -223,14 +223,14 @@ func TestMomentIdentity(t *testing.T) {
 		equal(t, "event of "+m.Key, m.Scene().Event, map[string]any{"type": m.Type, "id": m.Key, "at": m.At.Format(time.RFC3339)})
 	}
 	for _, key := range []string{
-		"conversation.started:" + sid("CH", 1), "conversation.ended:" + sid("CH", 1), "task.completed:" + sid("WT", 1),
+		"conversation.started:" + sid("WT", 1), "conversation.ended:" + sid("WT", 1), "task.completed:" + sid("WT", 1),
 		"interaction.transferred:" + sid("WR", 2), "reservation.rejected:EV1", "survey.completed:survey90",
 	} {
 		if _, ok := keys[key]; !ok {
 			t.Errorf("no moment under the key %s", key)
 		}
 	}
-	ended := keys["conversation.ended:"+sid("CH", 1)]
+	ended := keys["conversation.ended:"+sid("WT", 1)]
 	equal(t, "certain after quiet, settling and the records' way", ended.NotBefore, after(30+5+30))
 	equal(t, "a moment that is certain waits for nothing", keys["task.completed:"+sid("WT", 1)].NotBefore, time.Time{})
 	for _, member := range []fact.Key{{Kind: fact.Task, SID: sid("WT", 1)}, {Kind: fact.Conversation, SID: sid("CH", 1)}} {
@@ -240,6 +240,35 @@ func TestMomentIdentity(t *testing.T) {
 	}
 	transferred := keys["interaction.transferred:"+sid("WR", 2)]
 	equal(t, "who took over", transferred.Scene().Worker, map[string]any{"name": "bo", "sid": "WKbo"})
+}
+
+// A thread that is used again tells each contact held in it apart, whichever of
+// them was known first.
+func TestThreadUsedAgain(t *testing.T) {
+	t.Parallel()
+	o := &profile.Options{}
+	first := task(1, inThread(1), with(0, map[string]any{"flexInteractionSid": sid("KD", 1)}), created(0), completed(60))
+	second := task(2, inThread(1), with(0, map[string]any{"flexInteractionSid": sid("KD", 2)}), created(4000), completed(4060))
+	ch := fact.Key{Kind: fact.Conversation, SID: sid("CH", 1)}
+	members := func(facts ...*fact.Fact) map[string][]fact.Key {
+		out := map[string][]fact.Key{}
+		p := build(o, facts...)
+		for _, m := range p.Moments(o) {
+			if m.Type == profile.ConversationEnded {
+				out[m.Key] = m.Members
+			}
+		}
+		return out
+	}
+	late := members(thread(1, created(-5)), second)
+	equal(t, "the second alone opens the thread, as far as is known", late, map[string][]fact.Key{
+		"conversation.ended:" + sid("WT", 2): {second.Key(), ch},
+	})
+	both := members(thread(1, created(-5)), second, first)
+	equal(t, "the first turns out to have opened it", both, map[string][]fact.Key{
+		"conversation.ended:" + sid("WT", 1): {first.Key(), ch},
+		"conversation.ended:" + sid("WT", 2): {second.Key()},
+	})
 }
 
 func TestClosedThreadNeedsNoQuiet(t *testing.T) {
@@ -282,6 +311,30 @@ func TestUsualProperties(t *testing.T) {
 		"task_sid": sid("WT", 1), "conversation_sid": sid("CH", 1), "channel": "webchat", "direction": "inbound",
 		"queue": "Sales", "agent": "ana", "score": 4.0, "scale": 5.0,
 	})
+}
+
+// TestEndTellsOfTheWholeContact is the timeline: one event from which a person can
+// read how the contact went.
+func TestEndTellsOfTheWholeContact(t *testing.T) {
+	t.Parallel()
+	o := &profile.Options{}
+	attributes := map[string]any{"direction": "inbound", "channelType": "web", "flexInteractionSid": sid("KD", 1)}
+	life := map[string]float64{fact.Created: 8, fact.Accepted: 10, fact.Wrapup: 40, fact.Completed: 50}
+	p := build(o, task(1, with(0, attributes), value(fact.QueueName, "Sales"), created(0), reserved(1, "ana", life), completed(50)))
+	for _, m := range p.Moments(o) {
+		usual := m.Usual()
+		switch m.Type {
+		case profile.ConversationStarted:
+			if usual["duration"] != nil {
+				t.Errorf("the start tells a duration: %v", usual)
+			}
+		case profile.ConversationEnded:
+			equal(t, "conversation.ended", usual, map[string]any{
+				"task_sid": sid("WT", 1), "channel": "webchat", "direction": "inbound", "queue": "Sales", "agent": "ana",
+				"wait_time": 10, "handle_time": 40, "duration": 50,
+			})
+		}
+	}
 }
 
 func TestRaised(t *testing.T) {

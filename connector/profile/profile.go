@@ -68,6 +68,7 @@ type Profile struct {
 	Tasks   []*Task
 	Threads []*Thread
 	Answers []*Answer
+	all     []*Task
 	// Groups are the contacts with the centre, in order of their time.
 	Groups []*Group
 	// Omissions are identifiers that were given and could not be used.
@@ -87,8 +88,13 @@ func Build(facts []*fact.Fact, shared map[string]bool, o *Options) *Profile {
 	b.answers()
 	b.identify(shared)
 	b.measure()
+	b.Profile.all = b.tasks
 	return b.Profile
 }
+
+// AllTasks are all tasks in order of their time, surveys and those of channels out
+// of scope included.
+func (p *Profile) AllTasks() []*Task { return p.all }
 
 type builder struct {
 	*Profile
@@ -123,14 +129,17 @@ func readings(facts []*fact.Fact, o *Options) []reading {
 
 func newestAt(f *fact.Fact) int64 {
 	var at int64
-	for _, v := range f.Attributes {
-		at = max(at, v.T)
+	if f.Kind != fact.Conversation { // whose closing shows nothing new of its customer
+		for _, v := range f.Attributes {
+			at = max(at, v.T)
+		}
 	}
-	if at != 0 {
-		return at
-	}
-	for _, ms := range f.Times {
-		at = max(at, ms)
+	if at == 0 {
+		for _, ms := range f.Times {
+			if at == 0 || ms < at {
+				at = ms
+			}
+		}
 	}
 	return at
 }

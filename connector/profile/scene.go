@@ -138,6 +138,18 @@ func (g *Group) usual() map[string]any {
 	return m
 }
 
+// whole are the default properties of a contact's end, which tell of all of it.
+func (g *Group) whole() map[string]any {
+	m := g.usual()
+	if !g.StartedAt.IsZero() {
+		m["duration"] = seconds(g.StartedAt, g.EndedAt)
+	}
+	if n := len(g.Tasks); n > 1 {
+		m["tasks"] = n
+	}
+	return m
+}
+
 func named(name, sid string) map[string]any {
 	m := map[string]any{}
 	put(m, "name", name)

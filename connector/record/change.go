@@ -57,6 +57,8 @@ type Contact struct {
 	Attributes []Attribute `json:"attributes,omitempty"`
 	// Lists are those the customer belongs to, by id ("32") or by name.
 	Lists []string `json:"lists,omitempty"`
+	// Leave are lists that a rule takes the customer off.
+	Leave []string `json:"leave,omitempty"`
 	// Create is false where the operator wants existing contacts only.
 	Create bool `json:"create,omitempty"`
 }
@@ -112,6 +114,8 @@ type Held struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Lists on which membership was once begun; never begun a second time.
 	Lists []string `json:"lists,omitempty"`
+	// Left are those of them that a rule of ours ended; it may begin again.
+	Left []string `json:"left,omitempty"`
 	// Refused maps a name to the value that the destination refused for good or
 	// that could not be sent, so that it is not sent again until it changes.
 	Refused map[string]any `json:"refused,omitempty"`

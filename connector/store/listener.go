@@ -54,6 +54,8 @@ type Posted struct {
 	// LastAt is when the last accepted one came; zero when all were refused.
 	LastAt            time.Time
 	Accepted, Refused int
+	// TestID is that of a test event that came; empty for none.
+	TestID string
 }
 
 // Sender is what is known of one sender.
@@ -66,4 +68,6 @@ type Sender struct {
 	// SilentSince is when a task ended, the first one seen by polling after LastAt,
 	// of which this sender has told nothing yet; zero when there is none.
 	SilentSince time.Time
+	// TestID is that of the latest test event.
+	TestID string
 }

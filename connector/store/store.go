@@ -42,7 +42,9 @@ type Store interface {
 	Leaser
 	Runner
 	Backfiller
+	Figurer
 	Undertaker
+	Linker
 	Listener
 	Reader
 
@@ -199,6 +201,11 @@ type Digest struct {
 	// Unowed those of whom nothing is left to it any more.
 	Owed   []int64
 	Unowed []int64
+	// Figured are sources of figures; what they added before is replaced by the parts
+	// that are theirs.
+	Figured    []string
+	AgentParts []AgentPart
+	QueueParts []QueuePart
 	// Withdrawn are deliveries that are owed no more; only pending ones go.
 	Withdrawn []int64
 	// Omissions replace all earlier omissions of the customers named in Customers

@@ -24,6 +24,7 @@ const (
 // client makes single reads on the one transport.
 type client struct {
 	rt      http.RoundTripper
+	once    http.RoundTripper // the same without repetition, for what changes something
 	clock   *serverClock
 	account string
 }
@@ -90,6 +91,8 @@ type listing struct {
 	TaskQueues    []json.RawMessage `json:"task_queues"`
 	Conversations []json.RawMessage `json:"conversations"`
 	Participants  []json.RawMessage `json:"participants"`
+	Tasks         []json.RawMessage `json:"tasks"`
+	Items         []json.RawMessage `json:"items"`
 }
 
 func (l *listing) rows(key string) []json.RawMessage {
@@ -104,6 +107,10 @@ func (l *listing) rows(key string) []json.RawMessage {
 		return l.Conversations
 	case "participants":
 		return l.Participants
+	case "tasks":
+		return l.Tasks
+	case "items":
+		return l.Items
 	}
 	panic("twilio: unknown list " + key)
 }

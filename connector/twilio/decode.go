@@ -24,6 +24,8 @@ type Decoded struct {
 	Hints []Hint
 	// Raw are event types that no state of a fact stands for.
 	Raw []RawEvent
+	// Spells are stretches of an agent's activity that have ended.
+	Spells []Spell
 }
 
 // RawEvent is a TaskRouter or Conversations event that a rule may want.
@@ -87,6 +89,8 @@ func decode(r record.Record) (Decoded, error) {
 		return decodeWorker(r)
 	case QueueType:
 		return decodeQueue(r)
+	case SyncDisposition, SyncSurvey, SyncCustomer:
+		return decodeSync(r)
 	}
 	e, err := restEvent(r)
 	if err != nil {

@@ -239,6 +239,7 @@ func (e *event) task() Decoded {
 	e.taskAttributes(f)
 	e.reservation(f)
 	e.transfer(f)
+	e.entry(f)
 	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key()), Hints: e.hints(f)}
 }
 
@@ -246,6 +247,7 @@ func (e *event) task() Decoded {
 func (e *event) values(f *fact.Fact) {
 	for _, v := range [...][2]string{
 		{fact.Channel, "task_channel_unique_name"},
+		{fact.ChannelSID, "task_channel_sid"},
 		{fact.QueueName, "task_queue_name"},
 		{fact.QueueSID, "task_queue_sid"},
 		{fact.Workflow, "workflow_name"},
@@ -335,6 +337,17 @@ func (e *event) transfer(f *fact.Fact) {
 	}
 }
 
+// entry is what an event tells of an entry into a queue.
+func (e *event) entry(f *fact.Fact) {
+	queue := e.get("task_queue_sid")
+	if e.kind != "task-queue.entered" || queue == "" {
+		return
+	}
+	part := fact.Entry + queue + "@" + strconv.FormatInt(e.at.UnixMilli(), 10)
+	f.SetPartTime(part, fact.Created, e.at)
+	f.SetPartValue(part, fact.QueueSID, queue, e.at)
+}
+
 // raw reports every event but those whose type a rule can name as a state of the
 // task (design 3.1).
 func (e *event) raw(k fact.Key) []RawEvent {
@@ -374,7 +387,7 @@ func (e *event) worker() Decoded {
 	f.SetValue(fact.FriendlyName, e.get("worker_name"), e.at)
 	f.SetValue(fact.State, e.get("worker_activity_name"), e.at)
 	setAttributes(f, e.get("worker_attributes"), e.at)
-	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key())}
+	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key()), Spells: e.spells()}
 }
 
 // queue is what an event without a task tells of a queue.

@@ -24,6 +24,7 @@ func decodeTask(r record.Record) (Decoded, error) {
 	at := firstTime(r.At, row.text("date_updated"))
 	setRow(f, row, at, [][2]string{
 		{fact.Channel, "task_channel_unique_name"},
+		{fact.ChannelSID, "task_channel_sid"},
 		{fact.QueueName, "task_queue_friendly_name"},
 		{fact.QueueSID, "task_queue_sid"},
 		{fact.Workflow, "workflow_friendly_name"},

@@ -74,10 +74,7 @@ func (h *hinted) snapshot(ctx context.Context, sid string) (created time.Time, e
 	var head listHead
 	readHead(a.body, &head)
 	created, _ = parseTime(string(head.DateCreated))
-	r := h.source.redactor.Redact(record.Record{
-		Key: string(head.SID) + ":" + contentHash(withoutAge(a.body)), Stream: TasksStream, Type: TaskType,
-		At: firstTime(a.date, string(head.DateUpdated)), Via: record.Poll, Body: a.body,
-	})
+	r := h.source.snapshotOf(string(head.SID), a.body, firstTime(a.date, string(head.DateUpdated)))
 	return created, h.keep(record.Page{Stream: TasksStream, Records: []record.Record{r}})
 }
 

@@ -7,15 +7,7 @@ import (
 	"flexbrevo/connector/record"
 )
 
-// Probe is what a few samples of a range's events tell of the whole.
-type Probe struct {
-	// Samples are the windows that were read, in order of time.
-	Samples []Sample
-	// Calls is how many calls that took.
-	Calls int
-}
-
-// Sample is one window of a probe, standing for a longer stretch around it.
+// Sample is one window of a range's events, standing for a longer stretch around it.
 type Sample struct {
 	Window Range
 	// Stands is the stretch that it stands for.
@@ -33,13 +25,13 @@ const probes = 48
 
 // ProbeEvents reads samples of a range's events: of each of up to 48 stretches a
 // thirtieth, at another place in each, so that no hour of the day is left out.
-// Where that is more than a page, a shorter piece of it is read.
-func (s *Source) ProbeEvents(ctx context.Context, r Range) (Probe, error) {
+// Where that is more than a page, a shorter piece of it is read. Each is handed over
+// once it is read, in order of time; it returns how many calls that took.
+func (s *Source) ProbeEvents(ctx context.Context, r Range, take func(Sample)) (calls int, err error) {
 	d, err := s.Discover(ctx)
 	if err != nil {
-		return Probe{}, err
+		return 0, err
 	}
-	var p Probe
 	stretch := max(seconds(r.From.Add(r.To.Sub(r.From)/probes)).Sub(seconds(r.From)), 10*time.Minute)
 	for at, n := seconds(r.From), 0; at.Before(r.To); at, n = at.Add(stretch), n+1 {
 		sample := Sample{Stands: Range{at, earliest(at.Add(stretch), r.To)}}
@@ -48,14 +40,14 @@ func (s *Source) ProbeEvents(ctx context.Context, r Range) (Probe, error) {
 		place := time.Duration(float64(sample.Stands.To.Sub(sample.Stands.From)-length) * fraction(float64(n)*0.6180339887))
 		from := seconds(sample.Stands.From.Add(place))
 		sample.Window = Range{from, from.Add(length)}
-		calls, err := s.sample(ctx, taskrouterURL+segment(d.WorkspaceSID)+"/Events", &sample)
-		p.Calls += calls
+		made, err := s.sample(ctx, taskrouterURL+segment(d.WorkspaceSID)+"/Events", &sample)
+		calls += made
 		if err != nil {
-			return p, err
+			return calls, err
 		}
-		p.Samples = append(p.Samples, sample)
+		take(sample)
 	}
-	return p, nil
+	return calls, nil
 }
 
 func fraction(f float64) float64 { return f - float64(int(f)) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -162,8 +163,13 @@ func (p *rangePass) events(ctx context.Context, d Discovery, part int) error {
 	left := p.left(part)
 	scan := &eventScan{source: p.source, url: taskrouterURL + segment(d.WorkspaceSID) + "/Events"}
 	at := left.From
+	// What happened in the border second is listed with the window before it and left
+	// out of the next, where it counts.
+	var border []record.Record
 	err := scan.run(ctx, left.From, left.To, func(records []record.Record, through time.Time) error {
-		found := within(records, Range{at, through})
+		window := Range{at, through}
+		found := within(records, window) + within(border, window)
+		border = since(records, through)
 		at = through
 		return p.hand(part, records, found, through)
 	})
@@ -174,6 +180,15 @@ func (p *rangePass) events(ctx context.Context, d Discovery, part int) error {
 }
 
 var errNotThere = errors.New("Twilio's clock has not reached the range's end")
+
+// since returns the records from a moment on; they are in the order of time.
+func since(records []record.Record, at time.Time) []record.Record {
+	n := len(records)
+	for n > 0 && !records[n-1].At.Before(at) {
+		n--
+	}
+	return slices.Clone(records[n:])
+}
 
 func within(records []record.Record, r Range) (n int) {
 	for i := range records {

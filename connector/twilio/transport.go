@@ -49,7 +49,7 @@ func defaultHTTP() http.RoundTripper {
 // matters: each try spends budget and is logged, a try has a time-out of its own
 // that covers its body, and only the innermost layer sees where the call really
 // goes and with which password.
-func newTransport(o Options, base *url.URL, b *budgets, clock *serverClock) http.RoundTripper {
+func newTransport(o Options, base *url.URL, b *budgets, clock *serverClock) *retry {
 	user, password := o.credentials()
 	rt := http.RoundTripper(&origin{next: o.HTTP, base: base, user: user, password: password})
 	rt = &whole{next: rt, timeout: o.CallTimeout, clock: clock}

@@ -71,6 +71,8 @@ type Options struct {
 	// ConversationsAtOnce how many of them a fetch reads (50).
 	ConversationEvery   time.Duration
 	ConversationsAtOnce int
+	// SyncObjects are what of Twilio Sync is read.
+	SyncObjects []SyncObject
 	// CallTimeout is that of one try of one call: 30 seconds.
 	CallTimeout time.Duration
 
@@ -97,6 +99,7 @@ type Source struct {
 	listed   map[string]conversationSeen // handed over lately by listing
 	asked    map[string]openSeen         // open conversations read again lately
 	vanished map[string]bool             // open conversations that Twilio no longer has
+	synced   map[string]string           // versions of Sync items handed over, by item
 }
 
 // Hint names something worth reading at once. A task SID may be given where a
@@ -138,9 +141,11 @@ func New(o Options) (*Source, error) {
 		listed:      map[string]conversationSeen{},
 		asked:       map[string]openSeen{},
 		vanished:    map[string]bool{},
+		synced:      map[string]string{},
 	}
 	clock := &serverClock{local: o.Clock}
-	s.client = &client{rt: newTransport(o, base, s.budgets, clock), clock: clock, account: o.AccountSID}
+	rt := newTransport(o, base, s.budgets, clock)
+	s.client = &client{rt: rt, once: rt.next, clock: clock, account: o.AccountSID}
 	return s, nil
 }
 
@@ -213,7 +218,7 @@ func isLoopback(host string) bool {
 
 // Streams returns the names of the streams that can be fetched.
 func (s *Source) Streams() []string {
-	return []string{EventsStream, ConversationsStream, WorkersStream, QueuesStream}
+	return []string{EventsStream, ConversationsStream, WorkersStream, QueuesStream, SyncStream}
 }
 
 // Fetch reads a stream from a cursor and hands over pages, oldest first, by
@@ -230,6 +235,8 @@ func (s *Source) Fetch(ctx context.Context, stream string, from record.Cursor, k
 		return s.fetchWorkers(ctx, keep)
 	case QueuesStream:
 		return s.fetchQueues(ctx, keep)
+	case SyncStream:
+		return s.fetchSync(ctx, keep)
 	}
 	return fmt.Errorf("fetch stream %q: no such stream", stream)
 }

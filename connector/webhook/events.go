@@ -27,6 +27,7 @@ type cloudEvent struct {
 
 	data struct {
 		SID       text            `json:"sid"`
+		TestID    text            `json:"test_id"`
 		Timestamp text            `json:"timestamp"`
 		Payload   json.RawMessage `json:"payload"`
 	}
@@ -49,6 +50,9 @@ func eventRecords(c Connector, r *request) ([]record.Record, error) {
 	for _, body := range elements {
 		e := readCloudEvent(body)
 		if e.Type == testEventType {
+			if c.Tested != nil && e.data.TestID != "" {
+				c.Tested(string(e.data.TestID))
+			}
 			continue
 		}
 		records = append(records, e.record(c, body, r.at))

@@ -14,31 +14,35 @@ const longestSeen = 300
 // Refusal is what is remembered of a refused request: enough to find the wrong
 // setting, nothing of the body, values masked.
 type Refusal struct {
-	At        time.Time
-	Connector string
-	Sender    Sender
-	Status    int
+	At        time.Time `json:"at"`
+	Connector string    `json:"connector"`
+	Sender    Sender    `json:"sender"`
+	Status    int       `json:"status"`
 	// Reason is constant text.
-	Reason string
-	Method string
+	Reason string `json:"reason"`
+	Method string `json:"method"`
 	// URL is what the signature was checked against. Values in its query are
 	// masked, save bodySHA256.
-	URL string
+	URL string `json:"url"`
 	// Host is the Host header; ForwardedProto and ForwardedHost are what a proxy
 	// added. They show where they differ from URL.
-	Host, ForwardedProto, ForwardedHost string
+	Host           string `json:"host"`
+	ForwardedProto string `json:"forwardedProto"`
+	ForwardedHost  string `json:"forwardedHost"`
 	// ContentType is the media type without parameters.
-	ContentType string
+	ContentType string `json:"contentType"`
 	// Signed and Bearer say which proofs were there.
-	Signed, Bearer bool
+	Signed bool `json:"signed"`
+	Bearer bool `json:"bearer"`
 	// Length is the body's length as announced; -1 where it was not.
-	Length int64
+	Length int64 `json:"length"`
 	// Tried says that Differs and Advice come from trying how the signature would have
 	// matched, Found that something did. Only a few refusals a second are tried.
-	Tried, Found bool
-	Differs      []Difference
+	Tried   bool         `json:"tried"`
+	Found   bool         `json:"found"`
+	Differs []Difference `json:"differs"`
 	// Advice says what to do; empty where there is nothing to say.
-	Advice string
+	Advice string `json:"advice"`
 }
 
 func newRefusal(rt *route, r *http.Request, at time.Time, p *problem, publicURL string) Refusal {

@@ -96,6 +96,9 @@ type Connector struct {
 	// many goroutines at once, may be called again with the same records, and
 	// should return when its context ends. Required.
 	Keep func(ctx context.Context, records []record.Record) error
+	// Tested, if set, is told the test_id of every test event of Event Streams, by which
+	// a sink is validated. It must return at once.
+	Tested func(testID string)
 	// Refused, if set, is told of every request that was answered 4xx. It must
 	// return at once.
 	Refused func(Refusal)

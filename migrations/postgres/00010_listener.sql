@@ -19,6 +19,7 @@ CREATE TABLE senders (
     accepted     BIGINT NOT NULL CHECK (accepted >= 0),
     refused      BIGINT NOT NULL CHECK (refused >= 0),
     silent_since BIGINT,
+    test_id      TEXT    NOT NULL DEFAULT '',
     PRIMARY KEY (connector, sender),
     CHECK ((first_at IS NULL) = (last_at IS NULL)),
     CHECK (silent_since IS NULL OR last_at IS NOT NULL)

@@ -113,30 +113,33 @@ func (d *differences) moments(events []Event) {
 	for _, e := range events {
 		byID[e.ID] = append(byID[e.ID], e)
 	}
-	for _, m := range d.want.Moments {
-		var got []Event
-		for id := range m.ids() {
-			got = append(got, byID[id]...)
-			delete(byID, id)
+	var missing []*Moment
+	for i := range d.want.Moments {
+		if m := &d.want.Moments[i]; !d.takes(m, byID, m.ID) {
+			missing = append(missing, m)
 		}
-		if len(got) != 1 {
-			d.note("event %s %s is there %d times", m.Name, m.ID, len(got))
-			continue
+	}
+	for _, m := range missing {
+		if !slices.ContainsFunc(m.Also, func(id string) bool { return d.takes(m, byID, id) }) {
+			d.note("event %s %s is missing", m.Name, m.ID)
 		}
-		d.moment(&m, &got[0])
 	}
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
-		d.note("event %s %q is there %d times and should not be at all", byID[id][0].Name, id, len(byID[id]))
+		for _, e := range byID[id] {
+			d.note("event %s %q is one too many", e.Name, id)
+		}
 	}
 }
 
-// ids are all identities under which the event counts.
-func (m *Moment) ids() map[string]bool {
-	ids := map[string]bool{m.ID: true}
-	for _, id := range m.Also {
-		ids[id] = true
+// takes tells whether an event with an identity is left, and takes it for the moment.
+func (d *differences) takes(m *Moment, byID map[string][]Event, id string) bool {
+	left := byID[id]
+	if len(left) == 0 {
+		return false
 	}
-	return ids
+	d.moment(m, &left[0])
+	byID[id] = left[1:]
+	return true
 }
 
 func (d *differences) moment(want *Moment, got *Event) {

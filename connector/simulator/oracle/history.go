@@ -11,6 +11,7 @@ import (
 // the thread that began with it. A thread that goes on in a later contact stays with the first: the later one has
 // an interaction of its own (design 3.1).
 type group struct {
+	contact int // index into World.Contacts
 	channel string
 	tasks   []*world.Task // contact tasks in the order of their beginning
 	thread  *world.Conversation
@@ -35,7 +36,7 @@ func (c *calculation) history(p person) history {
 	byContact := map[int]*group{}
 	at := func(contact int) *group {
 		if byContact[contact] == nil {
-			byContact[contact] = &group{channel: c.Contacts[contact].Channel}
+			byContact[contact] = &group{contact: contact, channel: c.Contacts[contact].Channel}
 			h.groups = append(h.groups, byContact[contact])
 		}
 		return byContact[contact]
@@ -76,9 +77,11 @@ func (g *group) ledByThread() bool {
 	return g.thread != nil && (len(g.tasks) == 0 || !g.thread.CreatedAt.After(g.tasks[0].CreatedAt))
 }
 
-// leader is the SID of the group's earliest member.
+// leader is the SID that names the group in events: its first task's, or its thread's where no task was
+// made of it. Not the earliest member's, because which contact opened a thread that is used again may
+// turn out late.
 func (g *group) leader() string {
-	if g.ledByThread() {
+	if len(g.tasks) == 0 {
 		return g.thread.SID
 	}
 	return g.tasks[0].SID

@@ -172,14 +172,20 @@ func (c *calculation) loosen(m *Moment, g *group, at time.Time) {
 		return
 	}
 	kind, _, _ := strings.Cut(m.ID, ":")
-	rest := func(on time.Time) { m.Within = max(m.Within, at.Sub(on).Abs()+g.resolution()) }
-	for _, t := range g.tasks {
-		m.Also = append(m.Also, kind+":"+t.SID)
-		rest(t.CreatedAt)
-		rest(t.EndedAt)
+	rest := func(sid string, moments ...time.Time) {
+		m.Also = append(m.Also, kind+":"+sid)
+		for _, on := range moments {
+			if !on.IsZero() {
+				m.Within = max(m.Within, at.Sub(on).Abs()+time.Second)
+			}
+		}
 	}
-	if g.thread != nil && !g.thread.ClosedAt.IsZero() {
-		rest(g.thread.ClosedAt)
+	for _, t := range g.tasks {
+		rest(t.SID, t.CreatedAt, t.EndedAt)
+	}
+	if n := c.Contacts[g.contact].Conversation; n >= 0 { // also a thread of before, before that is known
+		thread := &c.Conversations[n]
+		rest(thread.SID, thread.CreatedAt, thread.ClosedAt)
 	}
 }
 

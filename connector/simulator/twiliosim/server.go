@@ -46,11 +46,14 @@ type Options struct {
 	KeepOld bool
 	// StrictPages refuses a PageSize above the maximum, instead of lowering it; facts 13.
 	StrictPages bool
+	// Deliver brings test events to the sinks that clients made; nil brings none.
+	Deliver *http.Client
 	// Logger gets one line for each request at debug level. Default: none.
 	Logger *slog.Logger
 }
 
-// Server is the account. It is an http.Handler, safe for concurrent use, and starts no goroutine.
+// Server is the account. It is an http.Handler, safe for concurrent use, and starts no goroutine but for test
+// events, see Options.Deliver.
 type Server struct {
 	world    *world.World
 	options  Options

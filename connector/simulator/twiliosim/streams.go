@@ -28,7 +28,9 @@ type Subscription struct {
 	Description string
 	SinkSID     string
 	Types       []string
-	CreatedAt   time.Time
+	// Versions are the schema versions by type; 0 where none was asked for.
+	Versions  map[string]int
+	CreatedAt time.Time
 }
 
 // streams is what clients set up at Event Streams, guarded by Server.mu.
@@ -68,6 +70,7 @@ func (s *Server) routeStreams() {
 	s.get(base+"/Subscriptions/{sid}", func(q *request) (world.Fields, error) {
 		return one(q, s.Subscriptions(), func(k *Subscription) string { return k.SID }, s.showSubscription)
 	})
+	s.routeSubscribed(base)
 	s.change("POST "+base+"/Sinks", http.StatusCreated, s.createSink)
 	s.change("POST "+base+"/Sinks/{sid}/Test", http.StatusCreated, s.testSink)
 	s.change("POST "+base+"/Sinks/{sid}/Validate", http.StatusCreated, s.validateSink)
@@ -161,6 +164,7 @@ func (s *Server) testSink(r *http.Request) (world.Fields, error) {
 	if s.sink(r.PathValue("sid")) < 0 {
 		return nil, notFound(r)
 	}
+	s.sendTestEvent(s.streams.sinks[s.sink(r.PathValue("sid"))])
 	return object("result", "submitted"), nil
 }
 
@@ -169,8 +173,8 @@ func (s *Server) validateSink(r *http.Request) (world.Fields, error) {
 	if at < 0 {
 		return nil, notFound(r)
 	}
-	if r.PostForm.Get("TestId") == "" {
-		return nil, badRequest(20001, "TestId is missing")
+	if id := r.PostForm.Get("TestId"); id == "" || s.options.Deliver != nil && id != testID(s.streams.sinks[at].SID) {
+		return nil, badRequest(20001, "TestId is missing or is not that of the test event")
 	}
 	s.streams.sinks[at].Validated = true
 	return object("result", "valid"), nil
@@ -202,12 +206,13 @@ func (s *Server) createSubscription(r *http.Request) (world.Fields, error) {
 	subscription := Subscription{SID: s.newSID("DF"), Description: r.PostForm.Get("Description"), SinkSID: sink, CreatedAt: s.Now()}
 	for _, text := range r.PostForm["Types"] {
 		var kind struct {
-			Type string `json:"type"`
+			Type    string `json:"type"`
+			Version int    `json:"schema_version"`
 		}
 		if err := json.Unmarshal([]byte(text), &kind); err != nil || kind.Type == "" {
 			return nil, badRequest(20001, "Types must be objects with a type")
 		}
-		subscription.Types = append(subscription.Types, kind.Type)
+		subscription.subscribe(kind.Type, kind.Version)
 	}
 	if len(subscription.Types) == 0 {
 		return nil, badRequest(20001, "Types is missing")

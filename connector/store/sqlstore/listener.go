@@ -52,25 +52,27 @@ func (s *Store) LoadRefusals(ctx context.Context, connector string, limit int) (
 // SaveArrivals implements store.Listener. The statements come in this order: a post
 // that arrived in the same moments as a task's end ends the silence.
 func (s *Store) SaveArrivals(ctx context.Context, connector string, a store.Arrivals) error {
-	var senders texts
+	var senders, tests texts
 	var last moments
 	var accepted, refused ints
 	for _, p := range a.Posts {
 		senders, last = append(senders, name(p.Sender)), append(last, p.LastAt)
 		accepted, refused = append(accepted, int64(p.Accepted)), append(refused, int64(p.Refused))
+		tests = append(tests, name(p.TestID))
 	}
 	return s.write(ctx, "save arrivals", func(t *tx) error {
 		_, err := t.exec(`
-			INSERT INTO senders (connector, sender, first_at, last_at, accepted, refused)
-			SELECT $1, sender, last_at, last_at, accepted, refused
-			FROM {rows sender:text last_at:bigint accepted:bigint refused:bigint} AS r WHERE true
+			INSERT INTO senders (connector, sender, first_at, last_at, accepted, refused, test_id)
+			SELECT $1, sender, last_at, last_at, accepted, refused, test_id
+			FROM {rows sender:text last_at:bigint accepted:bigint refused:bigint test_id:text} AS r WHERE true
 			ON CONFLICT (connector, sender) DO UPDATE SET
 				first_at = COALESCE(senders.first_at, excluded.first_at),
 				last_at = CASE WHEN senders.last_at > excluded.last_at OR excluded.last_at IS NULL
 					THEN senders.last_at ELSE excluded.last_at END,
 				accepted = senders.accepted + excluded.accepted,
-				refused = senders.refused + excluded.refused`,
-			name(connector), rows{senders, last, accepted, refused})
+				refused = senders.refused + excluded.refused,
+				test_id = CASE WHEN excluded.test_id <> '' THEN excluded.test_id ELSE senders.test_id END`,
+			name(connector), rows{senders, last, accepted, refused, tests})
 		if err != nil {
 			return err
 		}
@@ -93,10 +95,10 @@ func (s *Store) LoadSenders(ctx context.Context, connector string) ([]store.Send
 	var found []store.Sender
 	err := s.read(ctx, "load senders", func(t *tx) error {
 		return t.query(`
-			SELECT sender, first_at, last_at, accepted, refused, silent_since FROM senders
+			SELECT sender, first_at, last_at, accepted, refused, silent_since, test_id FROM senders
 			WHERE connector = $1 ORDER BY sender`, func(r row) error {
 			var one store.Sender
-			err := r.Scan(&one.Name, clock{&one.FirstAt}, clock{&one.LastAt}, &one.Accepted, &one.Refused, clock{&one.SilentSince})
+			err := r.Scan(&one.Name, clock{&one.FirstAt}, clock{&one.LastAt}, &one.Accepted, &one.Refused, clock{&one.SilentSince}, &one.TestID)
 			found = append(found, one)
 			return err
 		}, name(connector))

@@ -34,6 +34,7 @@ func (t *tx) saveDigest(d *store.Digest) error {
 		func() error { return t.saveTokens(connector, d.Forgotten, d.Tokens) },
 		func() error { return t.saveOutbox(outbox) },
 		func() error { return t.saveOwed(connector, d) },
+		func() error { return t.saveFigures(connector, d) },
 		func() error { return t.replaceOmissions(connector, d) },
 		func() error { return t.saveResults(d.At, d.Records) },
 	}

@@ -72,14 +72,14 @@ var listenerTests = map[string]func(*fixture){
 	},
 	"senders are counted and moments go forward only": func(f *fixture) {
 		f.arrive(store.Arrivals{Posts: []store.Posted{
-			{Sender: "flex", Refused: 3}, {Sender: "event_streams", LastAt: noon.Add(time.Minute), Accepted: 2, Refused: 1},
+			{Sender: "flex", Refused: 3}, {Sender: "event_streams", LastAt: noon.Add(time.Minute), Accepted: 2, Refused: 1, TestID: "t1"},
 		}})
 		f.arrive(store.Arrivals{Posts: []store.Posted{{Sender: "flex", LastAt: noon.Add(2 * time.Minute), Accepted: 1}, {Sender: "event_streams", LastAt: noon, Accepted: 1}}})
 		f.arrive(store.Arrivals{Posts: []store.Posted{{Sender: "event_streams", Refused: 4}}})
 		got, err := f.s.LoadSenders(f.ctx, connector)
 		f.must(err)
 		want := []store.Sender{
-			{Name: "event_streams", FirstAt: noon.Add(time.Minute), LastAt: noon.Add(time.Minute), Accepted: 3, Refused: 5},
+			{Name: "event_streams", FirstAt: noon.Add(time.Minute), LastAt: noon.Add(time.Minute), Accepted: 3, Refused: 5, TestID: "t1"},
 			{Name: "flex", FirstAt: noon.Add(2 * time.Minute), LastAt: noon.Add(2 * time.Minute), Accepted: 1, Refused: 3},
 		}
 		if !reflect.DeepEqual(got, want) {

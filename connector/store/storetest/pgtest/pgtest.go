@@ -34,6 +34,9 @@ type Server struct {
 	// Prepare, when set, fills a database once, of which all others are copies: a
 	// copy is several times faster than a schema made anew.
 	Prepare func(url string) error
+	// Durable lets a cluster of our own write to disk before it acknowledges, as
+	// benchmarks need it and tests do not.
+	Durable bool
 
 	start sync.Once
 	err   error
@@ -170,8 +173,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// cluster makes a cluster and starts its server. Nothing is synced to disk: a
-// throw-away database need not outlive the machine.
+// cluster makes a cluster and starts its server. Unless it is to be durable nothing
+// is synced to disk: a throw-away database need not outlive the machine.
 func (s *Server) cluster(bin string) error {
 	who, err := unprivileged(s.dir)
 	if err != nil {
@@ -192,8 +195,10 @@ func (s *Server) cluster(bin string) error {
 	// running when the tests are killed.
 	const keeper = `"$@" & pid=$!; read -r _; kill -INT $pid; wait $pid`
 	server := exec.Command("/bin/sh", "-c", keeper, "sh", filepath.Join(bin, "postgres"), "-D", data, "-p", port,
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
-		"-c", "synchronous_commit=on", "-c", "full_page_writes=off", "-c", "max_connections=200")
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "synchronous_commit=on", "-c", "max_connections=200")
+	if !s.Durable {
+		server.Args = append(server.Args, "-c", "fsync=off", "-c", "full_page_writes=off")
+	}
 	server.SysProcAttr, server.Dir = who, s.dir
 	if s.lifter, err = server.StdinPipe(); err != nil {
 		return err

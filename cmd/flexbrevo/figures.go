@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flexbrevo/config"
+	"flexbrevo/connector"
+)
+
+func (c *cli) figuresCommand() *cobra.Command {
+	var since, until string
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "figures agents|queues",
+		Short: "Agents' days and queues' hours in figures",
+		Long: "Agents by day of the connector's time zone, queues by UTC hour and channel, as the events\n" +
+			"tell; kept where sync.agent_activity and sync.queue_analytics are on. Works beside a\n" +
+			"running daemon. --since and --until as for backfill.\n\n" + exitHelp,
+		ValidArgs: []string{"agents", "queues"},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || (args[0] != "agents" && args[0] != "queues") {
+				return usage(errors.New("figures of what? agents or queues"))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.figures(cmd.Context(), args[0], since, until, asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&since, "since", "7d", "first day or hour")
+	cmd.Flags().StringVar(&until, "until", "", "end, not included (default now)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func (c *cli) figures(ctx context.Context, what, since, until string, asJSON bool) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg), false, true)
+	if err != nil {
+		return err
+	}
+	all := map[string]any{}
+	for _, k := range cfg.Connectors {
+		if !k.Enabled || (c.connector != "" && c.connector != k.Name) {
+			continue
+		}
+		from, to, e := span(k, since, until, time.Now())
+		if e != nil {
+			return errors.Join(usage(e), st.Close())
+		}
+		if what == "agents" {
+			if !k.Sync.AgentActivity {
+				fmt.Fprintf(c.err, "%s: sync.agent_activity is off\n", k.Name)
+			}
+			end := to.Add(-time.Nanosecond).In(k.Location).AddDate(0, 0, 1).Format(time.DateOnly)
+			days, e := connector.LoadAgentDays(ctx, st, k.Name, from.In(k.Location).Format(time.DateOnly), end)
+			err = errors.Join(err, e)
+			all[k.Name] = days
+			if !asJSON {
+				c.sayAgents(days)
+			}
+			continue
+		}
+		if !k.Sync.QueueAnalytics {
+			fmt.Fprintf(c.err, "%s: sync.queue_analytics is off\n", k.Name)
+		}
+		hours, e := connector.LoadQueueHours(ctx, st, k.Name, from.Truncate(time.Hour), to)
+		err = errors.Join(err, e)
+		all[k.Name] = hours
+		if !asJSON {
+			c.sayQueues(hours)
+		}
+	}
+	if asJSON {
+		err = errors.Join(err, c.print(all))
+	}
+	return errors.Join(err, st.Close())
+}
+
+// span reads the two ends as backfill does.
+func span(k *config.Connector, since, until string, now time.Time) (from, to time.Time, err error) {
+	if from, err = moment(since, k.Location, now); err != nil {
+		return from, to, fmt.Errorf("--since %s: %w", since, err)
+	}
+	if to = now; until != "" {
+		if to, err = moment(until, k.Location, now); err != nil {
+			return from, to, fmt.Errorf("--until %s: %w", until, err)
+		}
+	}
+	if !to.After(from) {
+		return from, to, errors.New("the range is empty: --until must be after --since")
+	}
+	return from, to, nil
+}
+
+func (c *cli) sayAgents(days []connector.AgentDay) {
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "day\tagent\toffered\taccepted\trejected\ttimed out\thandled\ttalk\twrap-up\tcsat\tactivities")
+	for _, d := range days {
+		csat := ""
+		if d.CSAT != nil {
+			csat = fmt.Sprintf("%.2f", *d.CSAT)
+		}
+		activities := ""
+		for _, name := range sorted(d.Activities) {
+			activities += fmt.Sprintf("%s %s  ", name, time.Duration(d.Activities[name])*time.Second)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%ds\t%ds\t%s\t%s\n", d.Day, d.Agent,
+			d.Offered, d.Accepted, d.Rejected, d.TimedOut, d.Handled, d.Talk, d.Wrap, csat, activities)
+	}
+	_ = w.Flush() // a terminal that is gone
+}
+
+func (c *cli) sayQueues(hours []connector.QueueHour) {
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "hour (UTC)\tqueue\tchannel\toffered\taccepted\tabandoned\tshort\tavg wait\tlongest\tservice level")
+	for _, h := range hours {
+		level := ""
+		if h.ServiceLevel != nil {
+			level = fmt.Sprintf("%.0f%%", 100**h.ServiceLevel)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%.0fs\t%ds\t%s\n", h.Hour.Format("2006-01-02 15:04"), h.Name, h.Channel,
+			h.Offered, h.Accepted, h.Abandoned, h.ShortAbandoned, h.AverageWait, h.LongestWait, level)
+	}
+	_ = w.Flush() // a terminal that is gone
+}

@@ -1,0 +1,93 @@
+package connector
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"flexbrevo/connector/store"
+)
+
+// The console's chart is of the last hour, a point for every ten seconds.
+const (
+	flowEvery  = 10 * time.Second
+	flowPoints = 360
+)
+
+// FlowPoint is what flowed in the seconds before a moment, as rates.
+type FlowPoint struct {
+	At time.Time `json:"at"`
+	// Seconds is how long was measured.
+	Seconds float64 `json:"seconds"`
+	// Captured records, delivered contacts and events, a minute.
+	Captured float64 `json:"captured"`
+	Contacts float64 `json:"contacts"`
+	Events   float64 `json:"events"`
+	// calls a second, by account and bucket
+	calls map[[2]string]float64
+}
+
+// history is the last hour of what flowed; it outlives a reload.
+type history struct {
+	mu     sync.Mutex
+	points []FlowPoint
+}
+
+func (h *history) add(p FlowPoint) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.points) == flowPoints {
+		h.points = append(h.points[:0], h.points[1:]...)
+	}
+	h.points = append(h.points, p)
+}
+
+func (h *history) all() []FlowPoint {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]FlowPoint{}, h.points...)
+}
+
+// totals are the counters that the chart shows the change of.
+type totals struct {
+	captured, contacts, events int
+	calls                      map[[2]string]int
+}
+
+func (s *Service) totals() totals {
+	t := totals{calls: map[[2]string]int{}}
+	for _, f := range s.flows {
+		t.captured += int(f.captured.Load())
+	}
+	for name, a := range s.accounts {
+		counts := a.deliver.Counts()
+		t.contacts += counts[store.ContactDelivery][store.Delivered]
+		t.events += counts[store.EventDelivery][store.Delivered]
+		for _, b := range a.destination.Budgets() {
+			t.calls[[2]string{name, b.Bucket}] = b.Used
+		}
+	}
+	return t
+}
+
+// sample adds points until ctx ends.
+func (s *Service) sample(ctx context.Context) {
+	before, at := s.totals(), time.Now()
+	for pause(ctx, flowEvery) {
+		now, is := time.Now(), s.totals()
+		seconds := now.Sub(at).Seconds()
+		perMinute := func(was, is int) float64 { return float64(int(float64(max(0, is-was))*600/seconds)) / 10 }
+		p := FlowPoint{
+			At: now.UTC().Round(time.Second), Seconds: seconds,
+			Captured: perMinute(before.captured, is.captured),
+			Contacts: perMinute(before.contacts, is.contacts),
+			Events:   perMinute(before.events, is.events),
+			calls:    map[[2]string]float64{},
+		}
+		for k, n := range is.calls {
+			p.calls[k] = float64(max(0, n-before.calls[k])) / seconds
+		}
+		s.history.add(p)
+		before, at = is, now
+	}
+}

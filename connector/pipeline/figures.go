@@ -1,0 +1,59 @@
+package pipeline
+
+import (
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/figures"
+	"flexbrevo/connector/profile"
+)
+
+// keyedSpell is a spell with the key of the record that told of it.
+type keyedSpell struct {
+	Spell
+	key string
+}
+
+// spells adds what agents did to their days.
+func (w *worker) spells() {
+	o := &w.d.o.Figures
+	if !o.Agents {
+		return
+	}
+	for _, s := range w.b.spells {
+		w.out.Figured = append(w.out.Figured, s.key)
+		w.out.AgentParts = append(w.out.AgentParts, figures.OfSpell(s.key, s.Worker, s.Activity, s.From, s.To, o)...)
+	}
+}
+
+// figures replaces what a person's tasks and answers add to the figures, as far as
+// something new was told of them.
+func (w *worker) figures(p *profile.Profile) {
+	o := &w.d.o.Figures
+	if !o.Agents && !o.Queues {
+		return
+	}
+	for _, t := range p.AllTasks() {
+		if !w.hears(t.Fact) {
+			continue
+		}
+		w.out.Figured = append(w.out.Figured, t.SID)
+		if o.Agents {
+			w.out.AgentParts = append(w.out.AgentParts, figures.OfTask(t, o)...)
+		}
+		if o.Queues {
+			w.out.QueueParts = append(w.out.QueueParts, figures.OfQueues(t, o)...)
+		}
+	}
+	for _, a := range p.Answers {
+		if !o.Agents || !w.hears(a.Fact) && (a.Task == nil || !w.hears(a.Task.Fact)) {
+			continue
+		}
+		w.out.Figured = append(w.out.Figured, figures.AnswerSource(a))
+		w.out.AgentParts = append(w.out.AgentParts, figures.OfAnswer(a, o)...)
+	}
+}
+
+// hears says whether the batch tells something of a fact; a sweep does of all.
+func (w *worker) hears(f *fact.Fact) bool {
+	_, told := w.b.deltas[f.Key()]
+	return told
+}

@@ -1,0 +1,58 @@
+package sqlstore
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// cells is a column of values as a database/sql driver gave them: int64, string,
+// []byte, or nil for NULL.
+type cells struct {
+	kind   string // bigint, text or bytea
+	values []any
+}
+
+func (c *cells) size() int { return len(c.values) }
+
+func (c *cells) array() any {
+	switch c.kind {
+	case "bigint":
+		out := make([]pgtype.Int8, len(c.values))
+		for i, v := range c.values {
+			n, valid := v.(int64)
+			out[i] = pgtype.Int8{Int64: n, Valid: valid}
+		}
+		return out
+	case "text":
+		out := make([]pgtype.Text, len(c.values))
+		for i, v := range c.values {
+			s, valid := v.(string)
+			out[i] = pgtype.Text{String: s, Valid: valid}
+		}
+		return out
+	default:
+		out := make([][]byte, len(c.values))
+		for i, v := range c.values {
+			out[i], _ = v.([]byte) // nil is NULL
+		}
+		return out
+	}
+}
+
+func (c *cells) value(i int) any { return c.values[i] }
+
+func (c *cells) appendJSON(b []byte, i int) []byte {
+	switch v := c.values[i].(type) {
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case string:
+		text, err := json.Marshal(v)
+		if err != nil {
+			panic("sqlstore: a string that is not JSON: " + err.Error()) // every string is
+		}
+		return append(b, text...)
+	}
+	return append(b, "null"...)
+}

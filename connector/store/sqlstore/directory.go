@@ -1,0 +1,134 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"flexbrevo/connector/record"
+	"flexbrevo/connector/store"
+)
+
+// CountUnlinked implements store.Linker.
+func (s *Store) CountUnlinked(ctx context.Context, account string, since time.Time, sample int) (int, error) {
+	n := 0
+	err := s.read(ctx, "count unlinked customers", func(t *tx) error {
+		n = 0
+		for lane := record.Live; lane <= record.Backfill; lane++ {
+			some := 0
+			err := t.one(`
+				SELECT COUNT(*) FROM (SELECT customer_id FROM queue WHERE account = $1 AND lane = $2 ORDER BY due_at, customer_id LIMIT $3) AS q
+				JOIN customers c ON c.id = q.customer_id
+				JOIN deliveries d ON d.customer_id = q.customer_id AND d.kind = 'contact' AND d.state IN ('pending', 'dead') AND d.state = 'pending'
+				WHERE c.contact_id IS NULL AND d.created_at >= $4`,
+				[]any{&some}, name(account), int(lane), sample, since.UnixMilli())
+			if err != nil {
+				return err
+			}
+			n += some
+		}
+		return nil
+	})
+	return n, err
+}
+
+// unlinked is a customer whose contact waits and who may be found in a directory.
+type unlinked struct {
+	customer  int64
+	connector string
+	hasEmail  bool
+}
+
+// Link implements store.Linker.
+func (s *Store) Link(ctx context.Context, lease store.Lease, account string, connectors []string, entries []store.DirectoryEntry, final bool) (int, []store.DirectoryEntry, error) {
+	linked, later := 0, []store.DirectoryEntry(nil)
+	err := s.write(ctx, "link customers", func(t *tx) error {
+		later = nil
+		if err := t.fence(lease); err != nil {
+			return err
+		}
+		found, err := t.unlinked(name(account), connectors, entries)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		b := &settling{}
+		taken := map[int64]bool{}
+		link := func(u unlinked, e store.DirectoryEntry) {
+			if taken[u.customer] {
+				return
+			}
+			taken[u.customer] = true
+			b.customers = append(b.customers, u.customer)
+			b.done = append(b.done, store.Settlement{Delivery: store.Delivery{CustomerID: u.customer, Connector: u.connector}, Held: &e.Held})
+		}
+		for _, e := range entries {
+			for _, u := range found[store.Token{Kind: store.Email, Value: e.Email}] {
+				link(u, e)
+			}
+		}
+		for _, e := range entries {
+			if e.Email != "" || e.Phone == "" {
+				continue // a contact with another email is somebody else's
+			}
+			for _, u := range found[store.Token{Kind: store.Phone, Value: e.Phone}] {
+				if u.hasEmail && !final {
+					later = append(later, e)
+					continue
+				}
+				link(u, e)
+			}
+		}
+		linked = len(b.done)
+		return t.saveHeld(b)
+	})
+	return linked, later, err
+}
+
+// unlinked finds the customers that entries may belong to and locks them. Where
+// others write meanwhile, it looks again once it has the locks.
+func (t *tx) unlinked(account string, connectors []string, entries []store.DirectoryEntry) (map[store.Token][]unlinked, error) {
+	found, customers, err := t.findUnlinked(account, connectors, entries)
+	if err != nil || t.dialect.lock == "" || len(customers) == 0 {
+		return found, err
+	}
+	if err := t.lockCustomers(customers); err != nil {
+		return nil, err
+	}
+	found, _, err = t.findUnlinked(account, connectors, entries)
+	return found, err
+}
+
+func (t *tx) findUnlinked(account string, connectors []string, entries []store.DirectoryEntry) (map[store.Token][]unlinked, ints, error) {
+	var names, kinds, values texts
+	for _, c := range connectors {
+		names = append(names, name(c))
+	}
+	for _, e := range entries {
+		if e.Email != "" {
+			kinds, values = append(kinds, string(store.Email)), append(values, name(e.Email))
+		}
+		if e.Phone != "" {
+			kinds, values = append(kinds, string(store.Phone)), append(values, name(e.Phone))
+		}
+	}
+	found := map[store.Token][]unlinked{}
+	var customers ints
+	err := t.query(`
+		SELECT i.kind, i.value, c.id, c.connector,
+			CASE WHEN EXISTS (SELECT 1 FROM identifiers e WHERE e.customer_id = c.id AND e.kind = 'email') THEN 1 ELSE 0 END
+		FROM {rows connector:text} AS k CROSS JOIN {rows kind:text value:text} AS r
+		CROSS JOIN identifiers i CROSS JOIN customers c CROSS JOIN deliveries d
+		WHERE i.connector = k.connector AND i.kind = r.kind AND i.value = r.value AND i.shared = 0
+			AND c.id = i.customer_id AND c.contact_id IS NULL AND c.merged_into IS NULL
+			AND d.customer_id = c.id AND d.kind = 'contact' AND d.state IN ('pending', 'dead') AND d.state = 'pending' AND d.account = $1`,
+		func(r row) error {
+			var token store.Token
+			var u unlinked
+			var hasEmail int
+			err := r.Scan(&token.Kind, &token.Value, &u.customer, &u.connector, &hasEmail)
+			u.hasEmail = hasEmail == 1
+			found[token] = append(found[token], u)
+			customers = append(customers, u.customer)
+			return err
+		}, account, rows{names}, rows{kinds, values})
+	return found, customers, err
+}
