@@ -29,3 +29,13 @@ bench: needs ## the figures of design section 8, each beside the machine's own l
 crash: needs ## the crash matrix on both databases: make crash KILLS=1000 SEED=2
 	go test -c -o bin/crash.test ./cmd/flexbrevo
 	cd cmd/flexbrevo && FLEXBREVO_KILLS=$(or $(KILLS),50) FLEXBREVO_SEED=$(or $(SEED),1) ../../bin/crash.test -test.run TestCrash -test.parallel 4 -test.timeout 4h
+
+release: ## static binaries, checksums and a bill of materials (CycloneDX) in dist/; VERSION=v1.2.3 make release
+	@test -n "$(VERSION)" || { echo "VERSION=v1.2.3 make release"; exit 2; }
+	rm -rf dist && mkdir dist
+	for target in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \
+	  os=$${target%/*}; arch=$${target#*/}; ext=; [ $$os = windows ] && ext=.exe; \
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o dist/flexbrevo-$(VERSION)-$$os-$$arch$$ext ./cmd/flexbrevo || exit 1; \
+	done
+	go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0 app -json -licenses -main cmd/flexbrevo -output dist/flexbrevo-$(VERSION).cdx.json .
+	cd dist && sha256sum * > SHA256SUMS

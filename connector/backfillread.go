@@ -62,8 +62,9 @@ func (f *flow) readable(ctx context.Context, stream string, r twilio.Range) (twi
 func (f *flow) sweep(ctx context.Context, lease store.Lease, channels []string, customers int) (pipeline.Swept, error) {
 	f.digests.Lock()
 	defer f.digests.Unlock()
-	if customers == 0 || customers > 200 {
-		customers = 200
+	const most = 50 // with all their facts they are in memory at once
+	if customers == 0 || customers > most {
+		customers = most
 	}
 	swept, err := f.digest.SweepOwed(ctx, lease, pipeline.Sweep{Customers: customers, Channels: channels})
 	if swept.Contacts+swept.Events > 0 {

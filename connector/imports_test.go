@@ -31,7 +31,7 @@ var down = [][]string{
 	{"connector/failure"},
 	{"connector/fact"},
 	{"config"},
-	{"mapping", "migrations"},
+	{"config/secretfile", "mapping", "migrations"},
 }
 
 // homes says which packages may import a library, so that each has one home.

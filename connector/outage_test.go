@@ -81,6 +81,20 @@ type serving struct {
 
 const outageURL = "https://connector.example.com"
 
+const outageConfig = `
+connectors:
+  twilio_flex:
+    account_sid: ${ACCOUNT}
+    auth_token: ${TOKEN}
+    base_url: ${TWILIO}
+    sync: {conversations: false}
+    schedule: {events: "@every 9h", workers: "@every 9h"}
+    field_mapping: {attributes.email: email}
+brevo: {api_key: key, base_url: "${BREVO}", tier: none}
+store: {url: "sqlite://${STORE}"}
+server: {listen: "127.0.0.1:0", admin_listen: "127.0.0.1:0", public_url: "` + outageURL + `"}
+`
+
 func serveFragile(t testing.TB) *serving {
 	t.Helper()
 	now := time.Now().UTC()
@@ -90,9 +104,7 @@ func serveFragile(t testing.TB) *serving {
 	env := map[string]string{
 		"ACCOUNT": w.AccountSID, "TOKEN": w.AuthToken, "TWILIO": twilio.URL, "BREVO": brevo.URL, "STORE": filepath.Join(t.TempDir(), "o.db"),
 	}
-	text := strings.Replace(benchConfig, "lists: {support_contacts: 3}", `schedule: {events: "@every 9h", workers: "@every 9h"}`, 1) +
-		"server: {listen: \"127.0.0.1:0\", admin_listen: \"127.0.0.1:0\", public_url: \"" + outageURL + "\"}\n"
-	cfg, err := config.Parse("outage.yaml", []byte(text), config.Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
+	cfg, err := config.Parse("outage.yaml", []byte(outageConfig), config.Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -158,7 +158,7 @@ func BenchmarkLag(b *testing.B) {
 			}
 			began := time.Now()
 			address := s.run(b)
-			b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-start")
+			start := time.Since(began)
 			var took []time.Duration
 			for b.Loop() {
 				for range 100 {
@@ -166,6 +166,7 @@ func BenchmarkLag(b *testing.B) {
 				}
 			}
 			slices.Sort(took)
+			b.ReportMetric(float64(start.Milliseconds()), "ms-start") // the loop forgets what is reported before it
 			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
 		})

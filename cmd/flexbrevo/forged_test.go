@@ -129,7 +129,12 @@ func TestForgeries(t *testing.T) {
 				for range 2 { // and once more, as Twilio may
 					again := genuine.Clone(ctx)
 					again.Body = io.NopCloser(strings.NewReader(good.body))
-					if status := d.send(client, again); status != http.StatusNoContent {
+					status := d.send(client, again)
+					for try := 0; status == http.StatusServiceUnavailable && try < 20; try++ { // a starved machine; Twilio comes again, too
+						again.Body = io.NopCloser(strings.NewReader(good.body))
+						status = d.send(client, again)
+					}
+					if status != http.StatusNoContent {
 						t.Errorf("a good post: status %d", status)
 					}
 				}

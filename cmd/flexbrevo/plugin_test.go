@@ -171,7 +171,7 @@ func TestPluginInBrowser(t *testing.T) {
 	t.Parallel()
 	bundle := plugin(t)
 	present := time.Now().UTC().Truncate(time.Second)
-	options := world.Options{Seed: 5, Start: present.Add(-5 * time.Hour), End: present, Contacts: 300, Customers: 100, Agents: 4}
+	options := world.Options{Seed: 5, Start: present.Add(-2 * time.Hour), End: present, Contacts: 80, Customers: 40, Agents: 2}
 	w := world.New(options)
 	first, second := pluginTasks(t, w, present)
 	var clock handClock

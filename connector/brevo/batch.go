@@ -156,7 +156,7 @@ type batching struct {
 func (d *Destination) DeliverBatch(ctx context.Context, changes []record.Change) []record.Outcome {
 	b := &batching{d: d, outcomes: make([]record.Outcome, len(changes))}
 	for i, c := range changes {
-		b.add(i, c)
+		b.add(ctx, i, c)
 	}
 	if len(b.sent) == 0 {
 		return b.outcomes
@@ -173,9 +173,9 @@ func (d *Destination) DeliverBatch(ctx context.Context, changes []record.Change)
 }
 
 // add puts an event into the body, or says why not.
-func (b *batching) add(i int, c record.Change) {
+func (b *batching) add(ctx context.Context, i int, c record.Change) {
 	if c.Held.ID == 0 || c.Held.Deleted || c.Event == nil {
-		b.outcomes[i] = b.d.Deliver(context.Background(), c) // decides without a call
+		b.outcomes[i] = b.d.Deliver(ctx, c) // skipped without a call
 		return
 	}
 	body, omissions, err := newEventBody(c.Event, c.Held.ID)

@@ -191,7 +191,7 @@ func TestRoutes(t *testing.T) {
 		method, path, template string
 		bucket                 bucketName
 	}{
-		{"POST", "/events", "/events", bucketEvents}, {"GET", "/events", "/events", bucketOther},
+		{"POST", "/events", "/events", bucketEvents}, {"POST", "/events/batch", "/events/batch", bucketOther}, {"GET", "/events", "/events", bucketOther},
 		{"POST", "/contacts", "/contacts", bucketContacts}, {"GET", "/contacts", "/contacts", bucketContacts},
 		{"GET", "/contacts/zoe@example.com", "/contacts/{identifier}", bucketContacts},
 		{"GET", "/contacts/a%2Fb", "/contacts/{identifier}", bucketContacts},

@@ -28,7 +28,7 @@ func (d *Digest) backfill(ctx context.Context) (*store.Backfill, error) {
 
 // Sweep says what to put in the outbox of what a backfill owes.
 type Sweep struct {
-	// Customers is how many are taken at once; 0 means 200.
+	// Customers is how many are taken at once; 0 means 50.
 	Customers int
 	// Channels restricts it to customers who came by one of them in the range; empty
 	// means all. The others are owed nothing: they are told of with their next
@@ -49,7 +49,7 @@ type Swept struct {
 // lease. It returns no customers when none is owed anything.
 func (d *Digest) SweepOwed(ctx context.Context, lease store.Lease, s Sweep) (Swept, error) {
 	if s.Customers == 0 {
-		s.Customers = 200
+		s.Customers = 50
 	}
 	ids, keys, err := d.o.Store.LoadOwed(ctx, d.o.Connector, s.Customers)
 	if err != nil || len(ids) == 0 {

@@ -31,7 +31,7 @@ func (r *Roles) Hold(ctx context.Context, role string, work func(ctx context.Con
 	for ctx.Err() == nil {
 		lease, since, err := r.acquire(ctx, role)
 		if err != nil {
-			pause(ctx, r.ttl()/15) // a standby takes over soon after a role is given back
+			pause(ctx, r.ttl()/30) // a standby takes over soon after a role is given back
 			continue
 		}
 		r.do(ctx, lease, since, work)

@@ -499,7 +499,7 @@ func TestDiscover(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := Discovery{
-			AccountSID: "AC1", WorkspaceSID: "WS1", ChatServiceSID: "IS1", DefaultServiceSID: "IS2", FlexInstanceSID: "GO1",
+			AccountSID: "AC1", WorkspaceSID: "WS1", FlexWorkspaceSID: "WS1", ChatServiceSID: "IS1", DefaultServiceSID: "IS2", FlexInstanceSID: "GO1",
 			FlexURL: "https://flex.example.org", RuntimeDomain: "x.twil.io",
 			Thresholds:        Thresholds{20 * time.Second, 5 * time.Second},
 			ChannelThresholds: []ChannelThresholds{{"WQ1", "TC1", Thresholds{10 * time.Second, 1500 * time.Millisecond}}},
