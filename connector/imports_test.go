@@ -47,6 +47,8 @@ var homes = map[string][]string{
 	"github.com/expr-lang/expr":       {"mapping"},
 	"github.com/nyaruka/phonenumbers": {"connector/profile"},
 	"github.com/spf13/cobra":          {"cmd/flexbrevo"},
+	"filippo.io/age":                  {"config/secretfile"},
+	"github.com/prometheus":           {"connector/console"},
 }
 
 const module = "flexbrevo/"

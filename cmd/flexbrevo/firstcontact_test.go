@@ -19,7 +19,7 @@ import (
 // newcomer is a lab without a configuration and without anything in its environment.
 func newcomer(t *testing.T) (l *lab, answers string) {
 	t.Helper()
-	l = newLab(t, setup{world: aDay(31, 40, false)})
+	l = newLab(t, setup{world: aDay(31, 40, false), clock: time.Now})
 	if err := os.Remove(filepath.Join(l.dir, "connector.yaml")); err != nil {
 		t.Fatal(err)
 	}

@@ -131,7 +131,7 @@ func TestEnd(t *testing.T) {
 		}
 		moments := oracle.Calculate(w, settings()).Moments
 		last := moments[len(moments)-1]
-		if last.ID != "conversation.ended:CH0" || !last.At.Equal(c.want) {
+		if last.ID != "conversation.ended:WT0" || !last.At.Equal(c.want) {
 			t.Errorf("%s: got %s at %s, want %s", name, last.ID, last.At, c.want)
 		}
 	}

@@ -194,6 +194,9 @@ func (b *copying) add(r row) error {
 		return err
 	}
 	for i, c := range b.cells {
+		if bytes, ok := values[i].([]byte); ok && bytes == nil {
+			values[i] = []byte{} // SQLite's driver gives an empty blob so, and would take it back as NULL
+		}
 		c.values = append(c.values, values[i])
 	}
 	return b.sum.add(values)
