@@ -63,6 +63,9 @@ func TestPluginPost(t *testing.T) {
 	options := aDayUntilNow(12, 150)
 	w := world.New(options)
 	half := quiet(w, options.End.Add(-6*time.Hour))
+	for lonelyThreadOpen(w, half) {
+		half = quiet(w, half.Add(time.Minute))
+	}
 	later := quiet(w, options.End.Add(110*time.Minute))
 	var clock handClock
 	clock.set(half)
