@@ -64,7 +64,7 @@ func TestPluginPost(t *testing.T) {
 	w := world.New(options)
 	half := quiet(w, options.End.Add(-6*time.Hour))
 	for lonelyThreadOpen(w, half) {
-		half = quiet(w, half.Add(time.Minute))
+		half = quiet(w, half.Add(-10*time.Minute))
 	}
 	later := quiet(w, options.End.Add(110*time.Minute))
 	var clock handClock
