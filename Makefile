@@ -11,10 +11,10 @@ build: ## static binary in bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/flexbrevo ./cmd/flexbrevo
 
 # The commands' tests start the binary as a process, so that the race detector would see
-# the tests alone.
+# the tests alone, and Go would not see that a cached result is of another binary.
 test: needs ## everything, the packages with the race detector
 	go test $(RACE) -shuffle=on -timeout 20m $$(go list ./... | grep -v /cmd/)
-	go test -shuffle=on -timeout 20m ./cmd/...
+	go test -count=1 -shuffle=on -timeout 20m ./cmd/...
 
 needs: ## PostgreSQL's server binaries, for the store's tests
 	@.ci/needs

@@ -86,7 +86,7 @@ func (a *account) prepare(ctx context.Context) error {
 	}
 	a.prepared = true
 	for _, w := range report.Warnings {
-		a.logger.Warn("brevo account differs from the rules", "what", w)
+		a.logger.Warn("brevo account differs from the rules", "what", w.What, "reason", w.Reason, "rule", w.Rule)
 	}
 	return nil
 }

@@ -191,8 +191,7 @@ func (p *pass) hints(ctx context.Context, f *flow) bool {
 
 // deliver prepares an account and delivers until nothing is due soon.
 func (p *pass) deliver(ctx context.Context, a *account) error {
-	p.tell("prepare brevo")
-	if err := a.prepare(ctx); err != nil {
+	if err := p.prepare(ctx, a); err != nil {
 		return err
 	}
 	return p.s.roles.Once(ctx, "deliver:"+a.name, func(ctx context.Context, lease store.Lease) error {
@@ -211,6 +210,23 @@ func (p *pass) deliver(ctx context.Context, a *account) error {
 		p.countOutcomes(before, a.deliver.Counts())
 		return errors.Join(err, <-idle)
 	})
+}
+
+// prepare prepares an account, and waits where it asks for patience that a pass has.
+func (p *pass) prepare(ctx context.Context, a *account) error {
+	deadline := p.s.o.Clock().Add(patience)
+	for {
+		p.tell("prepare brevo")
+		err := a.prepare(ctx)
+		refused := failure.As(err)
+		if refused == nil || refused.Reason != failure.RateLimited {
+			return err
+		}
+		wait := max(refused.RetryAfter, time.Second)
+		if p.s.o.Clock().Add(wait).After(deadline) || !pause(ctx, wait) {
+			return err
+		}
+	}
 }
 
 // untilIdle returns when nothing of the account is due soon, or when it refuses

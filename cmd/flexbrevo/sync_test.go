@@ -137,3 +137,17 @@ func TestWithinLimits(t *testing.T) {
 		t.Errorf("%d calls were refused for their rate", n)
 	}
 }
+
+// TestSyncWaitsForItsTurn lets Brevo refuse the first calls for their rate: a pass has that much patience.
+func TestSyncWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, setup{
+		world: aDay(3, 10, false),
+		brevo: brevosim.Options{Faults: brevosim.Faults{TooMany: 1, Only: []string{"GET /contacts/attributes"}, AtMost: 2}},
+	})
+	l.must(0, "sync")
+	if n := l.refused(http.StatusTooManyRequests); n != 2 {
+		t.Errorf("%d calls were refused, expected 2", n)
+	}
+	l.mustEqual(settings(today().Add(-10 * time.Second)))
+}
