@@ -269,12 +269,9 @@ func (w *backfill) read(ctx context.Context) error {
 // digested waits until no record of the range waits for its digest.
 func (w *backfill) digested(ctx context.Context) error {
 	for ctx.Err() == nil {
-		waiting, err := w.f.store.LoadUndigested(ctx, w.f.cfg.Name, 1)
-		if err != nil {
+		waits, err := w.f.store.LoadWaiting(ctx, w.f.cfg.Name, record.Backfill)
+		if err != nil || !waits.Records {
 			return err
-		}
-		if len(waiting) == 0 {
-			return nil
 		}
 		pause(ctx, 100*time.Millisecond)
 	}
@@ -318,12 +315,9 @@ func (w *backfill) delivered(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		w.f.account.deliver.Wake()
-		due, err := w.f.store.NextDue(ctx, w.f.account.name)
-		if err != nil {
+		waits, err := w.f.store.LoadWaiting(ctx, w.f.cfg.Name, record.Backfill)
+		if err != nil || !waits.Deliveries {
 			return err
-		}
-		if due.IsZero() && w.f.account.deliver.InHand() == 0 {
-			return nil
 		}
 		pause(ctx, 500*time.Millisecond)
 	}
@@ -342,7 +336,7 @@ func (w *backfill) verify(ctx context.Context) error {
 	}
 	w.progress.verified(kept, kept >= found)
 	if kept < found {
-		return fmt.Errorf("Twilio listed %d events and %d are stored; run the backfill again", found, kept)
+		return fmt.Errorf("%d events are stored of %d that Twilio listed; run the backfill again", kept, found)
 	}
 	return nil
 }

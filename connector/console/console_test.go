@@ -112,14 +112,15 @@ func form(password string) asking {
 func (d *desk) signIn() string {
 	d.t.Helper()
 	resp, _ := d.must(http.StatusSeeOther, form(password))
-	for _, c := range resp.Cookies() {
-		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode {
-			d.t.Errorf("cookie %v", c)
-		}
-		return c.Name + "=" + c.Value
+	cookies := resp.Cookies()
+	if len(cookies) != 1 {
+		d.t.Fatalf("%d cookies", len(cookies))
 	}
-	d.t.Fatal("no cookie")
-	return ""
+	c := cookies[0]
+	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode {
+		d.t.Errorf("cookie %v", c)
+	}
+	return c.Name + "=" + c.Value
 }
 
 // tokenOf is the token that a page carries.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/record"
 )
 
 // Backfiller keeps what backfills are under way, and whom they still owe. Any
@@ -25,6 +26,14 @@ type Backfiller interface {
 	// CountRecords counts the records of a stream that happened from a moment up to,
 	// not including, another. It walks the records, so it is not for every day.
 	CountRecords(ctx context.Context, connector, stream string, from, until time.Time) (int, error)
+	// LoadWaiting says whether anything of a lane waits: records for their digest,
+	// deliveries for their settlement (pending, sending or unknown).
+	LoadWaiting(ctx context.Context, connector string, lane record.Lane) (Waits, error)
+}
+
+// Waits says what is not done yet.
+type Waits struct {
+	Records, Deliveries bool
 }
 
 // EventsPolicy says which events of a past range may be sent.

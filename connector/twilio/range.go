@@ -179,7 +179,7 @@ func (p *rangePass) events(ctx context.Context, d Discovery, part int) error {
 	return err
 }
 
-var errNotThere = errors.New("Twilio's clock has not reached the range's end")
+var errNotThere = errors.New("the range ends later than Twilio's clock")
 
 // since returns the records from a moment on; they are in the order of time.
 func since(records []record.Record, at time.Time) []record.Record {

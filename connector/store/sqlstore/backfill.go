@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 )
 
@@ -85,6 +86,19 @@ func (s *Store) CountRecords(ctx context.Context, connector, stream string, from
 			[]any{&n}, name(connector), name(stream), from.UnixMilli(), until.UnixMilli())
 	})
 	return n, err
+}
+
+// LoadWaiting implements store.Backfiller.
+func (s *Store) LoadWaiting(ctx context.Context, connector string, lane record.Lane) (store.Waits, error) {
+	var records, deliveries int
+	err := s.read(ctx, "load what waits", func(t *tx) error {
+		return t.one(`
+			SELECT CASE WHEN EXISTS (SELECT 1 FROM records WHERE connector = $1 AND lane = $2 AND state = 'waiting') THEN 1 ELSE 0 END,
+				CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE connector = $1 AND lane = $2 AND state IN ('pending', 'sending', 'unknown'))
+				THEN 1 ELSE 0 END`,
+			[]any{&records, &deliveries}, name(connector), int(lane))
+	})
+	return store.Waits{Records: records == 1, Deliveries: deliveries == 1}, err
 }
 
 // saveOwed notes whom a digest left to the end of a backfill, and of whom it put

@@ -76,6 +76,37 @@ var backfillTests = map[string]func(*fixture){
 			}
 		}
 	},
+	"what waits is told by its lane": func(f *fixture) {
+		f.mustWait(record.Backfill, store.Waits{})
+		past := rec("past")
+		past.Lane = record.Backfill
+		f.capture(page(past, rec("now")))
+		f.mustWait(record.Backfill, store.Waits{Records: true})
+		f.mustWait(record.Retry, store.Waits{})
+		owed := contact(1, "a")
+		owed.Lane = record.Backfill
+		f.digest(store.Digest{
+			Customers: customersOf(1),
+			Records:   []store.RecordResult{{ID: f.undigested()[1].ID, State: store.Digested}},
+			Contacts:  []store.ContactChange{owed},
+		})
+		f.mustWait(record.Backfill, store.Waits{Deliveries: true})
+		f.mustWait(record.Live, store.Waits{Records: true})
+		claimed := f.claim()
+		f.mustWait(record.Backfill, store.Waits{Deliveries: true})
+		f.settle(store.Delivered, claimed...)
+		f.mustWait(record.Backfill, store.Waits{})
+	},
+}
+
+// mustWait checks what of a lane is not done.
+func (f *fixture) mustWait(lane record.Lane, want store.Waits) {
+	f.Helper()
+	got, err := f.s.LoadWaiting(f.ctx, connector, lane)
+	f.must(err)
+	if got != want {
+		f.Errorf("lane %d: %+v, want %+v", lane, got, want)
+	}
 }
 
 // mustOwe checks who is owed something, and the tasks that belong to them.
