@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"flexbrevo/connector/fact"
 	"flexbrevo/connector/profile"
@@ -59,18 +60,29 @@ func (d *Digest) SweepOwed(ctx context.Context, lease store.Lease, s Sweep) (Swe
 	for _, key := range keys { // nothing new is told of a fact, so it comes as it is
 		b.add(&fact.Fact{Kind: key.Kind, SID: key.SID}, record.Backfill)
 	}
-	if b.backfill, err = d.backfill(ctx); err != nil {
-		return Swept{}, fmt.Errorf("load backfill: %w", err)
+	out, err := d.compute(ctx, b)
+	switch {
+	case poisonous(ctx, err) && len(ids) > 1:
+		s.Customers = 1
+		return d.SweepOwed(ctx, lease, s)
+	case poisonous(ctx, err):
+		b.left++
+		out = d.leftOut(b.at, ids[0])
+	case err != nil:
+		return Swept{}, err
 	}
-	if err := d.load(ctx, b); err != nil {
-		return Swept{}, fmt.Errorf("load neighbours: %w", err)
-	}
-	out := d.work(b)
 	out.Unowed = append(out.Unowed, ids...)
 	if err := d.o.Store.SaveDigest(ctx, lease, out); err != nil {
 		return Swept{}, fmt.Errorf("save sweep: %w", err)
 	}
 	return Swept{Customers: len(ids), Left: b.left, Contacts: len(out.Contacts), Events: len(out.Events)}, nil
+}
+
+// leftOut notes that nothing can be computed of a customer: the others go on.
+func (d *Digest) leftOut(at time.Time, id int64) *store.Digest {
+	return &store.Digest{Connector: d.o.Connector, Account: d.o.Account, At: at, Lasting: []store.CustomerOmission{
+		{CustomerID: id, Omission: record.Omission{What: "contact", Reason: reasonNotComputed}},
+	}}
 }
 
 // owes leaves a customer of whom only the past is told to the end of the backfill:

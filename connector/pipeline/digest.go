@@ -79,18 +79,40 @@ func (d *Digest) Once(ctx context.Context, lease store.Lease) (Digested, error) 
 	if err != nil || len(records) == 0 {
 		return Digested{}, err
 	}
+	done, err := d.together(ctx, lease, records)
+	if poisonous(ctx, err) {
+		d.o.Logger.Warn("a batch cannot be digested whole", "connector", d.o.Connector, "count", len(records), "err", err)
+		done, err = d.apart(ctx, lease, records)
+	}
+	done.More = len(records) == d.o.Batch
+	return done, err
+}
+
+// together digests records in one transaction.
+func (d *Digest) together(ctx context.Context, lease store.Lease, records []record.Record) (Digested, error) {
 	b := d.read(records)
-	if b.backfill, err = d.backfill(ctx); err != nil {
-		return Digested{}, fmt.Errorf("load backfill: %w", err)
+	out, err := d.compute(ctx, b)
+	if err != nil {
+		return Digested{}, err
 	}
-	if err := d.load(ctx, b); err != nil {
-		return Digested{}, fmt.Errorf("load neighbours: %w", err)
-	}
-	out := d.work(b)
 	if err := d.o.Store.SaveDigest(ctx, lease, out); err != nil {
 		return Digested{}, fmt.Errorf("save digest: %w", err)
 	}
-	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile(), More: len(records) == d.o.Batch}, nil
+	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile()}, nil
+}
+
+// compute loads what a batch touches and computes what follows from it.
+func (d *Digest) compute(ctx context.Context, b *batch) (out *store.Digest, err error) {
+	if b.backfill, err = d.backfill(ctx); err != nil {
+		return nil, fmt.Errorf("load backfill: %w", err)
+	}
+	return out, d.guarded(func() error {
+		if err := d.load(ctx, b); err != nil {
+			return fmt.Errorf("load neighbours: %w", err)
+		}
+		out = d.work(b)
+		return nil
+	})
 }
 
 // batch is one digest on its way.

@@ -121,17 +121,23 @@ func digestAll(t *testing.T, records []record.Record, batch int) []string {
 		n := min(batch, len(records))
 		capture(t, st, records[:n])
 		records = records[n:]
-		for {
-			done, err := d.Once(t.Context(), lease)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if done.Records == 0 {
-				break
-			}
-		}
+		untilDigested(t, d, lease)
 	}
 	return owed(t, st)
+}
+
+// untilDigested digests until nothing waits.
+func untilDigested(t *testing.T, d *pipeline.Digest, lease store.Lease) {
+	t.Helper()
+	for {
+		done, err := d.Once(t.Context(), lease)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done.Records == 0 {
+			return
+		}
+	}
 }
 
 func openStore(t *testing.T) store.Store {
@@ -158,8 +164,8 @@ func capture(t *testing.T, st store.Store, records []record.Record) {
 }
 
 // newDigest has the rules of the original page's configuration, and an event for
-// everything.
-func newDigest(t *testing.T, st store.Store) *pipeline.Digest {
+// everything; more identifiers may be read.
+func newDigest(t *testing.T, st store.Store, emailFrom ...func(map[string]any) string) *pipeline.Digest {
 	t.Helper()
 	spec := mapping.Spec{}
 	for source, to := range map[string]string{
@@ -179,7 +185,7 @@ func newDigest(t *testing.T, st store.Store) *pipeline.Digest {
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
-	o := profile.Options{Region: "FR"}
+	o := profile.Options{Region: "FR", EmailFrom: emailFrom}
 	for _, f := range rules.IdentifierFields("email") {
 		o.EmailFrom = append(o.EmailFrom, reader(f))
 	}
