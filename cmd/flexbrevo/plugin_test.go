@@ -81,8 +81,8 @@ type flexPage struct {
 	profile   string
 	page      *httptest.Server
 	connector *httptest.Server
-	away      atomic.Bool // the connector is not reachable
-	scenario  map[string]any
+	away      atomic.Bool            // the connector is not reachable
+	scenario  atomic.Pointer[[]byte] // what the next visitor's page is to do, as JSON
 	reports   chan browserReport
 }
 
@@ -102,7 +102,7 @@ func newFlexPage(t *testing.T, bundle string, d *daemon) *flexPage {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = w.Write([]byte(bundle))
 	})
-	mux.HandleFunc("GET /scenario", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(p.scenario) })
+	mux.HandleFunc("GET /scenario", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(*p.scenario.Load()) })
 	mux.HandleFunc("POST /report", func(_ http.ResponseWriter, r *http.Request) {
 		var report browserReport
 		if err := json.NewDecoder(r.Body).Decode(&report); err != nil {
@@ -126,10 +126,14 @@ func newFlexPage(t *testing.T, bundle string, d *daemon) *flexPage {
 // visit opens the page in a new Chromium with the agent's profile, does what the scenario says, and closes it.
 func (p *flexPage) visit(token, worker string, patience time.Duration, actions ...action) browserReport {
 	p.t.Helper()
-	p.scenario = map[string]any{
+	scenario, err := json.Marshal(map[string]any{
 		"url": "https://connector.example.com", "token": token, "worker": worker,
 		"actions": actions, "patience": patience.Milliseconds(),
+	})
+	if err != nil {
+		p.t.Fatal(err)
 	}
+	p.scenario.Store(&scenario) // no goroutine of this test orders it before the page's request for it
 	mapped := func(name string, s *httptest.Server) string {
 		return "MAP " + name + " " + s.Listener.Addr().(*net.TCPAddr).String()
 	}
