@@ -120,6 +120,9 @@ func (d *differences) moments(events []Event) {
 		}
 	}
 	for _, m := range missing {
+		if m.ID == "" && d.takes(m, byID, unnamed(m, byID)) {
+			continue
+		}
 		if !slices.ContainsFunc(m.Also, func(id string) bool { return d.takes(m, byID, id) }) {
 			d.note("event %s %s is missing", m.Name, m.ID)
 		}

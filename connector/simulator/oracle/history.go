@@ -22,6 +22,8 @@ type answer struct {
 	task  *world.Task
 	score float64
 	at    time.Time
+	// posted is whether a survey tool told, not the task.
+	posted bool
 }
 
 // history is all that happened between a customer and the centre.
@@ -57,8 +59,9 @@ func (c *calculation) history(p person) history {
 			g.tasks, h.tasks = append(g.tasks, t), append(h.tasks, t)
 		}
 		if c.CSAT && t.Scored && c.knows(t.EndedAt) {
-			h.answers = append(h.answers, answer{t, t.Score, t.EndedAt})
+			h.answers = append(h.answers, answer{task: t, score: t.Score, at: t.EndedAt})
 		}
+		h.answers = append(h.answers, c.posted(t)...)
 	}
 	slices.SortStableFunc(h.groups, func(a, b *group) int { return a.start().Compare(b.start()) })
 	slices.SortStableFunc(h.answers, func(a, b answer) int { return a.at.Compare(b.at) })

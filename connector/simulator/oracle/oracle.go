@@ -28,6 +28,8 @@ type Settings struct {
 	Held []Contact
 	// CSAT is whether satisfaction scores are read.
 	CSAT bool
+	// Posted are the answers that survey tools posted, by the SID of the task they are about.
+	Posted map[string][]Posted
 	// Attributes maps Brevo attributes to what they hold: a value of the customer by its name in the rules, one
 	// of those in the function value. Identifiers are not named here.
 	Attributes map[string]string
@@ -69,7 +71,7 @@ type Customer struct {
 	Open []string
 }
 
-// Moment is an event that must be there.
+// Moment is an event that must be there. Where its ID is empty any one that is like it otherwise will do.
 type Moment struct {
 	Event
 	// Within is how exactly the time can be known, by the resolution of its source.

@@ -152,7 +152,9 @@ func (c *calculation) moments(p person, h history) []Moment {
 		}
 	}
 	for _, a := range h.answers {
-		add("survey.completed", a.task.SID, a.at, 0)
+		if m := add("survey.completed", a.task.SID, a.at, 0); a.posted {
+			m.ID = ""
+		}
 	}
 	for _, g := range h.groups {
 		m := add("conversation.started", g.leader(), g.start(), g.resolution())

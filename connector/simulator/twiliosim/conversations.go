@@ -123,16 +123,20 @@ func (s *Server) conversationURL(c *world.Conversation) string {
 // not documented, and a client must not rely on it; facts/twilio.md 2.5.
 func (s *Server) showConversation(c *world.Conversation, now time.Time) world.Fields {
 	state, changed := c.State(now)
-	attributes := "{}"
-	if c.Email != "" {
-		attributes = string(object("pre_engagement_data", object("email", c.Email)).AppendJSON(nil))
-	}
 	self := s.conversationURL(c)
 	return object(
 		"account_sid", s.world.AccountSID, "chat_service_sid", s.world.ChatServiceSID, "messaging_service_sid", s.world.MessagingServiceSID,
-		"sid", c.SID, "friendly_name", nil, "unique_name", nil, "attributes", attributes, "state", state,
+		"sid", c.SID, "friendly_name", nil, "unique_name", nil, "attributes", conversationAttributes(c), "state", state,
 		"date_created", iso(c.CreatedAt), "date_updated", iso(changed), "timers", world.Fields{}, "bindings", world.Fields{}, "url", self,
 		"links", object("participants", self+"/Participants", "messages", self+"/Messages", "webhooks", self+"/Webhooks", "export", self+"/Export"))
+}
+
+// conversationAttributes are a conversation's attributes as JSON text.
+func conversationAttributes(c *world.Conversation) string {
+	if c.Email == "" {
+		return "{}"
+	}
+	return string(object("pre_engagement_data", object("email", c.Email)).AppendJSON(nil))
 }
 
 func (s *Server) listMessages(q *request) (world.Fields, error) {

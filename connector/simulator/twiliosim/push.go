@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -81,14 +82,18 @@ func (s *Server) Push(ctx context.Context, p Push) (PushReport, error) {
 	if p.Kind == PushCallback {
 		attempts = 1
 	}
-	waiting := s.posts(&p, events)
+	return report, deliverAll(ctx, p.Client, s.posts(&p, events), attempts, &report)
+}
+
+// deliverAll delivers posts, one after the other, and counts what became of them.
+func deliverAll(ctx context.Context, client *http.Client, waiting []post, attempts int, report *PushReport) error {
 	for range attempts {
 		var again []post
 		for _, one := range waiting {
 			report.Posts++
-			status, err := deliver(ctx, p.Client, one)
+			status, err := deliver(ctx, client, one)
 			if err != nil {
-				return report, fmt.Errorf("push events: %w", err)
+				return fmt.Errorf("push events: %w", err)
 			}
 			switch {
 			case status >= 200 && status < 300:
@@ -102,7 +107,7 @@ func (s *Server) Push(ctx context.Context, p Push) (PushReport, error) {
 		waiting = again
 	}
 	report.GivenUp = len(waiting)
-	return report, nil
+	return nil
 }
 
 func (s *Server) eventsToPush(p *Push) []world.Event {
@@ -123,8 +128,7 @@ func (s *Server) posts(p *Push, events []world.Event) []post {
 	var posts []post
 	if p.Kind == PushCallback {
 		for i := range events {
-			form := s.Callback(&events[i])
-			posts = append(posts, post{p.URL, "application/x-www-form-urlencoded; charset=UTF-8", s.SignForm(p.URL, form), []byte(form.Encode())})
+			posts = append(posts, s.formPost(p.URL, s.Callback(&events[i])))
 		}
 		return posts
 	}
@@ -141,6 +145,10 @@ func (s *Server) posts(p *Push, events []world.Event) []post {
 		posts = append(posts, post{address, "application/json", signature, body})
 	}
 	return posts
+}
+
+func (s *Server) formPost(address string, form url.Values) post {
+	return post{address, "application/x-www-form-urlencoded; charset=UTF-8", s.SignForm(address, form), []byte(form.Encode())}
 }
 
 // deliver posts once. An answer that never came is status 0; the error is for what no retry can mend.
