@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,10 @@ func (l *lab) event(n int) signedEvent {
 
 // forgery makes a request that must not be believed, or can never be read. It returns the status to expect; 0 where
 // several are right.
-func forgery(random *rand.Rand, good signedEvent, token http.Header) (*http.Request, int) {
+func (l *lab) forgery(random *rand.Rand, good signedEvent, token http.Header) (*http.Request, int) {
+	if random.IntN(4) == 0 {
+		return l.forgedForm(random), http.StatusForbidden
+	}
 	cut := func(s string) string { return s[:random.IntN(len(s))] }
 	flip := func(s string) string {
 		b := []byte(s)
@@ -93,10 +97,12 @@ func TestForgeries(t *testing.T) {
 	t.Parallel()
 	const forged, workers, each = 10_000, 16, 50 // one good one after so many
 	l := newLab(t, setup{world: aDayUntilNow(31, 5), clock: time.Now, env: map[string]string{"EVENTS": "@every 9h", "CONVERSATIONS": "@every 9h"}})
+	l.write("connector.yaml", strings.Replace(readFile(t, filepath.Join(l.dir, "connector.yaml")), "public_url:", "survey_secret: "+surveyKey+"\n  public_url:", 1))
 	l.must(0, "sync")
 	d := l.run()
 	eventually(t, 15*time.Second, "the daemon is idle", func() bool { before, _ := d.status(); after, _ := d.status(); return before == after && before > 0 })
 	before, _ := d.status()
+	derived := l.derived()
 	l.brevo.ResetCalls()
 	token := bearer(l.twilio.IssueToken(l.world.Agents[0].SID))
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}, Timeout: 30 * time.Second}
@@ -113,7 +119,7 @@ func TestForgeries(t *testing.T) {
 			for i := range forged / workers {
 				n := w*forged + i
 				good := l.event(n)
-				r, want := forgery(random, good, token)
+				r, want := l.forgery(random, good, token)
 				status := d.send(client, r)
 				if want != 0 && status != want && status != http.StatusServiceUnavailable {
 					t.Errorf("%s %.80s with %d bytes: status %d, want %d", r.Method, r.URL, r.ContentLength, status, want)
@@ -149,6 +155,9 @@ func TestForgeries(t *testing.T) {
 	slow.Wait()
 	if after, problems := d.status(); after != before+kept {
 		t.Errorf("%d records after %d good posts, want %d; problems %q", after, kept, before+kept, problems)
+	}
+	if again := l.derived(); again != derived {
+		t.Errorf("derived before %s, afterwards %s", derived, again)
 	}
 	if n := l.writes(); n != 0 {
 		t.Errorf("%d calls to Brevo of forged posts, or of tasks without a customer", n)
