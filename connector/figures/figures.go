@@ -39,7 +39,7 @@ func (o *Options) day(t time.Time) string {
 
 // reservation is one offer of a task to an agent.
 type reservation struct {
-	worker, queue                                            string
+	part, worker, queue                                      string
 	created, accepted, wrapup, completed, rejected, timedOut time.Time
 }
 
@@ -51,7 +51,7 @@ func reservations(f *fact.Fact) []reservation {
 			continue
 		}
 		r := reservation{
-			worker: p.Text(fact.WorkerSID), queue: p.Text(fact.QueueSID),
+			part: name, worker: p.Text(fact.WorkerSID), queue: p.Text(fact.QueueSID),
 			created: p.Time(fact.Created), accepted: p.Time(fact.Accepted), wrapup: p.Time(fact.Wrapup),
 			completed: p.Time(fact.Completed), rejected: p.Time(fact.Rejected), timedOut: p.Time(fact.TimedOut),
 		}
@@ -61,7 +61,7 @@ func reservations(f *fact.Fact) []reservation {
 		out = append(out, r)
 	}
 	slices.SortFunc(out, func(a, b reservation) int {
-		return cmp.Or(a.created.Compare(b.created), a.accepted.Compare(b.accepted), strings.Compare(a.worker, b.worker))
+		return cmp.Or(a.created.Compare(b.created), a.accepted.Compare(b.accepted), strings.Compare(a.part, b.part))
 	})
 	return out
 }
@@ -143,20 +143,34 @@ func OfSpell(source, worker, activity string, from, to time.Time, o *Options) []
 	location := cmp.Or(o.Location, time.UTC)
 	var parts []store.AgentPart
 	for from.Before(to) {
-		y, m, d := from.In(location).Date()
-		midnight := time.Date(y, m, d+1, 0, 0, 0, 0, location)
-		if !midnight.After(from) { // a zone whose clocks change at midnight
-			midnight = from.Add(time.Hour)
-		}
-		end := midnight
-		if to.Before(end) {
-			end = to
-		}
+		end := earliest(nextDay(from, location), to)
 		p := partOf(&parts, store.AgentPart{Source: source, Day: o.day(from), Worker: worker, Activity: activity})
 		p.Lasted += end.Sub(from).Milliseconds()
 		from = end
 	}
 	return parts
+}
+
+// nextDay is when the day after a moment's begins. Where clocks change at midnight
+// that moment does not exist, or comes twice, and time.Date takes either side
+// (Havana, Beirut); a whole day may be missing (Apia).
+func nextDay(from time.Time, location *time.Location) time.Time {
+	from = from.In(location)
+	y, m, d := from.Date()
+	next := time.Date(y, m, d+1, 0, 0, 0, 0, location)
+	start, end := next.ZoneBounds()
+	if next.Format(time.DateOnly) == from.Format(time.DateOnly) {
+		return end
+	}
+	if !start.IsZero() {
+		_, offset := next.Zone()
+		_, before := start.Add(-time.Second).Zone()
+		first := next.Add(time.Duration(offset-before) * time.Second)
+		if h, m, s := first.Clock(); h+m+s == 0 && first.Before(start) && first.Day() == next.Day() {
+			return first
+		}
+	}
+	return next
 }
 
 func one(b bool) int64 {
