@@ -30,6 +30,7 @@ var down = [][]string{
 	{"connector/record"},
 	{"connector/failure"},
 	{"connector/fact"},
+	{"connector/rawjson"},
 	{"config"},
 	{"config/secretfile", "mapping", "migrations"},
 }

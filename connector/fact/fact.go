@@ -6,7 +6,7 @@
 //	Values   the newest non-empty value           max by (time, encoding)
 //	Parts    reservations, participants, …        merged one by one
 //
-// The package imports nothing of ours and knows no source: the names of times,
+// The package imports only rawjson of ours and knows no source: the names of times,
 // values and parts below are the shared vocabulary.
 package fact
 

@@ -1,82 +1,171 @@
 package fact
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
-	"math"
+	"maps"
+	"slices"
 	"strconv"
+
+	"flexbrevo/connector/rawjson"
 )
 
 // DecodeJSON decodes one JSON value the way facts keep values: whole numbers
 // that fit become int, others float64, so that an account number of 17 digits
 // survives; invalid UTF-8 and lone surrogates become U+FFFD.
 func DecodeJSON(b []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
+	v, err := rawjson.Decode(string(b))
+	if err != nil {
 		return nil, fmt.Errorf("decode JSON: %w", err)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("decode JSON: more than one value")
-	}
-	return plain(v), nil
+	return v, nil
 }
 
-func plain(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		return number(string(v))
-	case map[string]any:
-		for k, e := range v {
-			v[k] = plain(e)
+// AppendJSON appends the fact as it is stored, without its key. Equal facts give
+// equal bytes.
+func (f *Fact) AppendJSON(b []byte) []byte {
+	o := object{b: append(b, '{')}
+	o.times(f.Times)
+	o.values("values", f.Values)
+	o.values("attrs", f.Attributes)
+	if len(f.Parts) > 0 {
+		o.name("parts")
+		o.b = appendParts(o.b, f.Parts)
+	}
+	if f.Undecodable {
+		o.name("undecodable")
+		o.b = append(o.b, "true"...)
+	}
+	return append(o.b, '}')
+}
+
+// MarshalJSON implements json.Marshaler.
+func (f *Fact) MarshalJSON() ([]byte, error) { return f.AppendJSON(nil), nil }
+
+func appendParts(b []byte, parts map[string]Part) []byte {
+	all := object{b: append(b, '{')}
+	for _, name := range sorted(parts) {
+		all.name(name)
+		part := object{b: append(all.b, '{')}
+		part.times(parts[name].Times)
+		part.values("values", parts[name].Values)
+		all.b = append(part.b, '}')
+	}
+	return append(all.b, '}')
+}
+
+// object is a JSON object that is being written.
+type object struct {
+	b       []byte
+	started bool
+}
+
+func (o *object) name(name string) {
+	if o.started {
+		o.b = append(o.b, ',')
+	}
+	o.started = true
+	o.b = append(rawjson.AppendText(o.b, name), ':')
+}
+
+func (o *object) times(times map[string]int64) {
+	if len(times) == 0 {
+		return
+	}
+	o.name("times")
+	inner := object{b: append(o.b, '{')}
+	for _, name := range sorted(times) {
+		inner.name(name)
+		inner.b = strconv.AppendInt(inner.b, times[name], 10)
+	}
+	o.b = append(inner.b, '}')
+}
+
+func (o *object) values(name string, values map[string]Value) {
+	if len(values) == 0 {
+		return
+	}
+	o.name(name)
+	inner := object{b: append(o.b, '{')}
+	for _, name := range sorted(values) {
+		inner.name(name)
+		inner.b = values[name].appendJSON(inner.b)
+	}
+	o.b = append(inner.b, '}')
+}
+
+func (v Value) appendJSON(b []byte) []byte {
+	b = rawjson.Append(append(b, `{"v":`...), v.V)
+	b = strconv.AppendInt(append(b, `,"t":`...), v.T, 10)
+	return append(b, '}')
+}
+
+func sorted[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	names = slices.AppendSeq(names, maps.Keys(m))
+	slices.Sort(names)
+	return names
+}
+
+// Parse reads what AppendJSON wrote into a fact whose key is set. Its texts are
+// parts of text, which lives as long as they do.
+func (f *Fact) Parse(text string) error {
+	r := rawjson.Read(text)
+	r.Object(func(name string) {
+		switch name {
+		case "times":
+			f.Times = readTimes(r)
+		case "values":
+			f.Values = readValues(r)
+		case "attrs":
+			f.Attributes = readValues(r)
+		case "parts":
+			f.Parts = readParts(r)
+		case "undecodable":
+			f.Undecodable = r.Raw() == "true"
 		}
-	case []any:
-		for i, e := range v {
-			v[i] = plain(e)
-		}
-	}
-	return v
+	})
+	return r.End()
 }
 
-// number gives text that JSON would call a number its plain Go value: an int
-// where nothing is lost, else a float64; a number beyond float64 stays text.
-func number(s string) any {
-	if i, err := strconv.Atoi(s); err == nil {
-		return i
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		return s
-	}
-	// 5.0 and 1e17 are stored as their digits, and must read back as what they were.
-	if f == math.Trunc(f) && f >= math.MinInt && f < -math.MinInt {
-		return int(f)
-	}
-	return f
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *Fact) UnmarshalJSON(b []byte) error { return f.Parse(string(b)) }
+
+func readParts(r *rawjson.Reader) map[string]Part {
+	parts := map[string]Part{}
+	r.Object(func(name string) {
+		var p Part
+		r.Object(func(name string) {
+			switch name {
+			case "times":
+				p.Times = readTimes(r)
+			case "values":
+				p.Values = readValues(r)
+			}
+		})
+		parts[name] = p
+	})
+	return parts
 }
 
-// UnmarshalJSON reads a fact that was stored; values are as DecodeJSON gives them.
-func (f *Fact) UnmarshalJSON(b []byte) error {
-	type stored Fact // without this method
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	if err := d.Decode((*stored)(f)); err != nil {
-		return err
-	}
-	plainValues(f.Values)
-	plainValues(f.Attributes)
-	for _, p := range f.Parts {
-		plainValues(p.Values)
-	}
-	return nil
+func readTimes(r *rawjson.Reader) map[string]int64 {
+	times := map[string]int64{}
+	r.Object(func(name string) { times[name] = r.Int() })
+	return times
 }
 
-func plainValues(values map[string]Value) {
-	for k, v := range values {
-		v.V = plain(v.V)
-		values[k] = v
-	}
+func readValues(r *rawjson.Reader) map[string]Value {
+	values := map[string]Value{}
+	r.Object(func(name string) {
+		var v Value
+		r.Object(func(part string) {
+			switch part {
+			case "v":
+				v.V = r.Any()
+			case "t":
+				v.T = r.Int()
+			}
+		})
+		values[name] = v
+	})
+	return values
 }

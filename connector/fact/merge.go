@@ -2,8 +2,9 @@ package fact
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
+
+	"flexbrevo/connector/rawjson"
 )
 
 // Merge joins other into f. It is commutative, associative and idempotent. Both
@@ -78,15 +79,7 @@ func (v Value) newer(old Value) bool {
 			return s > o
 		}
 	}
-	return bytes.Compare(encode(v.V), encode(old.V)) > 0
-}
-
-func encode(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("fact: value is not JSON: " + err.Error()) // only DecodeJSON makes values
-	}
-	return b
+	return bytes.Compare(rawjson.Append(nil, v.V), rawjson.Append(nil, old.V)) > 0
 }
 
 // Empty says whether a value counts as no value: nil, blank text, {} and [].

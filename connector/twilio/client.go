@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	twilioclient "github.com/twilio/twilio-go/client"
 
 	"flexbrevo/connector/failure"
+	"flexbrevo/connector/rawjson"
 )
 
 // Where the APIs live; origin sends the calls elsewhere for a stand-in.
@@ -78,41 +80,42 @@ type page struct {
 	date time.Time
 }
 
-// listing is the envelope of every list that is read (facts/twilio.md 1.1). The
-// rows stay raw: twilio-go's own page types would lose the bytes, and one date in
-// the form of RFC 2822 would lose the page (facts/twilio.md 11.4).
-type listing struct {
-	Meta struct {
-		NextPageURL string `json:"next_page_url"`
-		PageSize    int    `json:"page_size"`
-	} `json:"meta"`
-	Events        []json.RawMessage `json:"events"`
-	Workers       []json.RawMessage `json:"workers"`
-	TaskQueues    []json.RawMessage `json:"task_queues"`
-	Conversations []json.RawMessage `json:"conversations"`
-	Participants  []json.RawMessage `json:"participants"`
-	Tasks         []json.RawMessage `json:"tasks"`
-	Items         []json.RawMessage `json:"items"`
+// readPage reads the envelope of a list (facts/twilio.md 1.1). The rows are parts of
+// body: twilio-go's own page types would lose the bytes, and one date in the form of
+// RFC 2822 would lose the page (facts/twilio.md 11.4).
+func readPage(body []byte, key string) (page, error) {
+	var p page
+	r := rawjson.Read(string(body))
+	r.Object(func(name string) {
+		switch {
+		case name == "meta" && r.IsObject():
+			p.readMeta(r)
+		case name == key && r.IsArray():
+			p.rows = []json.RawMessage{}
+			r.Array(func() {
+				from, to := r.Span()
+				p.rows = append(p.rows, body[from:to:to])
+			})
+		}
+	})
+	if r.End() != nil {
+		return page{}, errors.New("the answer is not the JSON of a list")
+	}
+	if p.rows == nil {
+		return page{}, fmt.Errorf("the answer has no %s", key)
+	}
+	return p, nil
 }
 
-func (l *listing) rows(key string) []json.RawMessage {
-	switch key {
-	case "events":
-		return l.Events
-	case "workers":
-		return l.Workers
-	case "task_queues":
-		return l.TaskQueues
-	case "conversations":
-		return l.Conversations
-	case "participants":
-		return l.Participants
-	case "tasks":
-		return l.Tasks
-	case "items":
-		return l.Items
-	}
-	panic("twilio: unknown list " + key)
+func (p *page) readMeta(r *rawjson.Reader) {
+	r.Object(func(name string) {
+		switch name {
+		case "next_page_url":
+			p.next = strings.Clone(textOf(r.Raw()))
+		case "page_size":
+			p.size, _ = strconv.Atoi(textOf(r.Raw())) // a list may not tell
+		}
+	})
 }
 
 // fetchPage reads one page. An answer without the list is an error, never an
@@ -122,15 +125,12 @@ func (c *client) fetchPage(ctx context.Context, rawURL, key string) (page, error
 	if err != nil {
 		return page{}, err
 	}
-	var l listing
-	if err := json.Unmarshal(a.body, &l); err != nil {
-		return page{}, c.misread(rawURL, errors.New("the answer is not the JSON of a list"))
+	p, err := readPage(a.body, key)
+	if err != nil {
+		return page{}, c.misread(rawURL, err)
 	}
-	rows := l.rows(key)
-	if rows == nil {
-		return page{}, c.misread(rawURL, fmt.Errorf("the answer has no %s", key))
-	}
-	return page{rows: rows, next: l.Meta.NextPageURL, size: l.Meta.PageSize, date: a.date}, nil
+	p.date = a.date
+	return p, nil
 }
 
 // errPageLost: a following page was refused, because a token names an item that

@@ -1,14 +1,13 @@
 package twilio
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/rawjson"
 	"flexbrevo/connector/record"
 )
 
@@ -112,33 +111,29 @@ func decodeCallback(r record.Record) (Decoded, error) {
 	return callbackEvent(r, form).decode()
 }
 
-// fields are the members of a JSON object, decoded one by one when asked for.
-type fields map[string]json.RawMessage
+// fields are the members of a JSON object, decoded one by one when asked for. They
+// are few, so that looking through them costs less than a map.
+type fields []rawjson.Member
 
-func readFields(b []byte) (fields, error) {
-	var f fields
-	if err := json.Unmarshal(b, &f); err != nil || f == nil {
+func readFields[T ~string | ~[]byte](text T) (fields, error) {
+	f, err := rawjson.Members(string(text), fields{})
+	if err != nil {
 		return nil, errNotObject
 	}
 	return f, nil
 }
 
-// readObject reads an object into a struct. A member of another kind than expected
-// is as if it were not there.
-func readObject(b []byte, v any) error {
-	err := json.Unmarshal(b, v)
-	var kind *json.UnmarshalTypeError
-	if err == nil && !bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
-		return errNotObject // null decodes into anything
-	}
-	if err != nil && (!errors.As(err, &kind) || kind.Field == "") {
-		return errNotObject
-	}
+// UnmarshalJSON implements json.Unmarshaler; what is no object has no fields.
+func (f *fields) UnmarshalJSON(b []byte) error {
+	*f, _ = readFields(b)
 	return nil
 }
 
+// raw returns a member as JSON, empty when there is none.
+func (f fields) raw(name string) string { return rawjson.Find(f, name) }
+
 // text returns a member as text, see scalar.
-func (f fields) text(name string) string { return textOf(f[name]) }
+func (f fields) text(name string) string { return textOf(f.raw(name)) }
 
 // attributes decodes attributes, which are a string of JSON or an object. It says
 // no when there is something that is no object. Nothing, null and what Twilio
@@ -148,7 +143,7 @@ func attributes(text string) (map[string]any, bool) {
 	if text == "" || text == "null" || isRedacted(text) {
 		return nil, true
 	}
-	v, err := fact.DecodeJSON([]byte(text))
+	v, err := rawjson.Decode(text)
 	if err != nil {
 		return nil, false
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/rawjson"
 	"flexbrevo/connector/record"
 )
 
@@ -22,19 +23,25 @@ type event struct {
 
 // restEvent reads a row of the Events list. A setup event may have no event_data.
 func restEvent(r record.Record) (*event, error) {
-	var row struct {
-		Type   scalar `json:"event_type"`
-		Date   scalar `json:"event_date"`
-		DateMS scalar `json:"event_date_ms"`
-		Data   fields `json:"event_data"`
+	var kind, date, dateMS string
+	var data fields
+	row := rawjson.Read(string(r.Body))
+	row.Object(func(name string) {
+		switch name {
+		case "event_type":
+			kind = textOf(row.Raw())
+		case "event_date":
+			date = textOf(row.Raw())
+		case "event_date_ms":
+			dateMS = textOf(row.Raw())
+		case "event_data":
+			data = readMembers(row)
+		}
+	})
+	if row.End() != nil {
+		return nil, errNotObject
 	}
-	if err := readObject(r.Body, &row); err != nil {
-		return nil, err
-	}
-	return &event{
-		record: r, kind: first(string(row.Type), r.Type), get: row.Data.text,
-		at: firstTime(r.At, string(row.DateMS), string(row.Date)),
-	}, nil
+	return &event{record: r, kind: first(kind, r.Type), get: data.text, at: firstTime(r.At, dateMS, date)}, nil
 }
 
 // callbackEvent reads a callback's form, whose names are CamelCase.
@@ -65,14 +72,53 @@ func camel(name string) string {
 	return string(b)
 }
 
+// readMembers reads an object whose members will be asked for; what is no object has
+// none.
+func readMembers(r *rawjson.Reader) fields {
+	if !r.IsObject() {
+		return nil
+	}
+	f := make(fields, 0, 40) // an event about a reservation has 32
+	r.Object(func(name string) { f = append(f, rawjson.Member{Name: name, Value: r.Raw()}) })
+	return f
+}
+
 // cloudEvent is the envelope of Event Streams (facts/twilio.md 6.2).
 type cloudEvent struct {
-	Type scalar `json:"type"`
-	Time scalar `json:"time"`
-	Data struct {
-		Timestamp scalar `json:"timestamp"`
-		Payload   fields `json:"payload"`
-	} `json:"data"`
+	kind, time, timestamp string
+	payload               fields // nil where there is none
+}
+
+func readCloudEvent(body []byte) (cloudEvent, error) {
+	var c cloudEvent
+	r := rawjson.Read(string(body))
+	r.Object(func(name string) {
+		switch name {
+		case "type":
+			c.kind = textOf(r.Raw())
+		case "time":
+			c.time = textOf(r.Raw())
+		case "data":
+			if r.IsObject() {
+				c.readData(r)
+			}
+		}
+	})
+	if r.End() != nil {
+		return c, errNotObject
+	}
+	return c, nil
+}
+
+func (c *cloudEvent) readData(r *rawjson.Reader) {
+	r.Object(func(name string) {
+		switch name {
+		case "timestamp":
+			c.timestamp = textOf(r.Raw())
+		case "payload":
+			c.payload = readMembers(r)
+		}
+	})
 }
 
 // Prefixes of Event Streams types.
@@ -86,11 +132,11 @@ const (
 // Event Streams is not known (facts/twilio.md 6.2 lists only their types), so
 // what they are about is read from Twilio.
 func decodeCloudEvent(r record.Record) (Decoded, error) {
-	var c cloudEvent
-	if err := readObject(r.Body, &c); err != nil {
+	c, err := readCloudEvent(r.Body)
+	if err != nil {
 		return Decoded{}, err
 	}
-	kind, payload := string(c.Type), c.Data.Payload
+	kind, payload := c.kind, c.payload
 	switch {
 	case strings.HasPrefix(kind, conversationsEvents):
 		return hintOfConversation(r.Body), nil
@@ -104,7 +150,7 @@ func decodeCloudEvent(r record.Record) (Decoded, error) {
 	return (&event{
 		record: r, get: payload.text,
 		kind: first(payload.text("eventtype"), strings.TrimPrefix(kind, taskrouterEvents), r.Type),
-		at:   firstTime(r.At, payload.text("timestamp"), string(c.Data.Timestamp), string(c.Time)),
+		at:   firstTime(r.At, payload.text("timestamp"), c.timestamp, c.time),
 	}).decode()
 }
 
@@ -126,7 +172,7 @@ func hintOfConversation(body []byte) Decoded {
 }
 
 func nested(f fields, name string) fields {
-	inner, err := readFields(f[name])
+	inner, err := readFields(f.raw(name))
 	if err != nil {
 		return fields{}
 	}
@@ -305,6 +351,10 @@ func (e *event) fullName() string {
 	text := e.get("worker_attributes")
 	if !strings.Contains(text, "full_name") {
 		return ""
+	}
+	if members, err := rawjson.Members(text, nil); err == nil {
+		name, _ := rawjson.Text(rawjson.Find(members, "full_name"))
+		return name
 	}
 	decoded, _ := attributes(text)
 	name, _ := decoded["full_name"].(string)

@@ -56,8 +56,8 @@ func readPost(body []byte) (post, error) {
 
 func lower(f fields) post {
 	p := make(post, len(f))
-	for name, v := range f {
-		p[strings.ToLower(name)] = v
+	for _, m := range f {
+		p[strings.ToLower(m.Name)] = json.RawMessage(m.Value)
 	}
 	return p
 }

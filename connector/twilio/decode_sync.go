@@ -24,7 +24,7 @@ func decodeSync(r record.Record) (Decoded, error) {
 	if err != nil {
 		return Decoded{}, err
 	}
-	data := item["data"]
+	data := json.RawMessage(item.raw("data"))
 	values, _ := readFields(data)
 	if values == nil && textOf(data) == "" {
 		return Decoded{Ignored: ignoredNoValues}, nil

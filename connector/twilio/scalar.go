@@ -1,11 +1,11 @@
 package twilio
 
 import (
-	"bytes"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
+
+	"flexbrevo/connector/rawjson"
 )
 
 // scalar is a JSON value as text: a string without its quotes, a number as it is
@@ -15,38 +15,20 @@ type scalar string
 
 // UnmarshalJSON implements json.Unmarshaler; it never fails on valid JSON.
 func (s *scalar) UnmarshalJSON(b []byte) error {
-	*s = scalar(textOf(b))
+	*s = scalar(textOf(string(b)))
 	return nil
 }
 
-// textOf is the text of one JSON value, see scalar.
-func textOf(raw json.RawMessage) string {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || string(raw) == "null" {
+// textOf is the text of one valid JSON value, see scalar.
+func textOf[T ~string | ~[]byte](value T) string {
+	raw := strings.TrimSpace(string(value))
+	if raw == "null" {
 		return ""
 	}
-	if raw[0] != '"' {
-		return string(raw)
+	if text, ok := rawjson.Text(raw); ok {
+		return text
 	}
-	if inner := raw[1 : len(raw)-1]; isPlain(inner) {
-		return string(inner)
-	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
-	return s
-}
-
-// isPlain says whether the inside of a JSON string is what it stands for, as that
-// of most strings is.
-func isPlain(inner []byte) bool {
-	for _, c := range inner {
-		if c == '\\' || c >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return raw
 }
 
 // clean replaces what is no UTF-8, byte by byte, as encoding/json does it, so that

@@ -7,8 +7,10 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"flexbrevo/connector/rawjson"
 	"flexbrevo/connector/record"
 )
 
@@ -154,27 +156,43 @@ func isFull(p page) bool {
 }
 
 // eventHead is what a record needs to know of an event.
-type eventHead struct {
-	SID      scalar `json:"sid"`
-	Type     scalar `json:"event_type"`
-	Resource scalar `json:"resource_sid"`
-	Date     scalar `json:"event_date"`
-	DateMS   scalar `json:"event_date_ms"`
+type eventHead struct{ sid, kind, resource, date, dateMS string }
+
+// readEventHead reads it from a row. Its texts are their own: records outlive pages.
+func readEventHead(raw []byte) eventHead {
+	var h eventHead
+	row := rawjson.Read(string(raw))
+	text := func() string { return strings.Clone(textOf(row.Raw())) }
+	row.Object(func(name string) {
+		switch name {
+		case "sid":
+			h.sid = text()
+		case "event_type":
+			h.kind = text()
+		case "resource_sid":
+			h.resource = text()
+		case "event_date":
+			h.date = text()
+		case "event_date_ms":
+			h.dateMS = text()
+		}
+	})
+	if row.End() != nil {
+		return eventHead{kind: "unreadable"}
+	}
+	return h
 }
 
 // eventRecord makes a record of one row, keyed by the event's SID.
 func (s *Source) eventRecord(raw []byte) record.Record {
-	var h eventHead
-	if !readHead(raw, &h) {
-		h.Type = "unreadable"
-	}
+	h := readEventHead(raw)
 	r := record.Record{
-		Key: string(h.SID), Stream: EventsStream, Type: clean(string(h.Type)), Via: record.Poll, Body: raw,
-		At: firstTime(time.Unix(0, 0).UTC(), string(h.DateMS), string(h.Date)),
+		Key: h.sid, Stream: EventsStream, Type: h.kind, Via: record.Poll, Body: raw,
+		At: firstTime(time.Unix(0, 0).UTC(), h.dateMS, h.date),
 	}
 	if r.Key == "" { // facts/twilio.md 12: what has no SID
-		r.Key = r.Type + ":" + string(h.Resource) + ":" + strconv.FormatInt(r.At.UnixMilli(), 10)
-		if h.Resource == "" {
+		r.Key = r.Type + ":" + h.resource + ":" + strconv.FormatInt(r.At.UnixMilli(), 10)
+		if h.resource == "" {
 			r.Key = r.Type + ":" + contentHash(raw)
 		}
 	}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -210,7 +209,7 @@ func scanFact(r row) (store.StoredFact, error) {
 	stored := store.StoredFact{Fact: &fact.Fact{}}
 	var open int
 	var readAt int64
-	var body []byte
+	var body string
 	err := r.Scan(&stored.Fact.Kind, &stored.Fact.SID, &stored.CustomerID, &open, &readAt, &body)
 	if err != nil {
 		return stored, err
@@ -219,7 +218,7 @@ func scanFact(r row) (store.StoredFact, error) {
 	if readAt != 0 {
 		stored.ReadAt = time.UnixMilli(readAt).UTC()
 	}
-	if json.Unmarshal(body, stored.Fact) != nil {
+	if stored.Fact.Parse(body) != nil {
 		return stored, fmt.Errorf("decode stored %s %s: not the JSON it was stored as", stored.Fact.Kind, stored.Fact.SID)
 	}
 	return stored, nil

@@ -77,12 +77,8 @@ func (t *tx) saveFacts(connector string, facts []store.StoredFact) error {
 		if last[f.Fact.Key()] != i {
 			continue
 		}
-		body, err := encode("fact", f.Fact)
-		if err != nil {
-			return err
-		}
 		kinds, sids = append(kinds, name(string(f.Fact.Kind))), append(sids, name(f.Fact.SID))
-		bodies, customers = append(bodies, body), append(customers, f.CustomerID)
+		bodies, customers = append(bodies, string(f.Fact.AppendJSON(nil))), append(customers, f.CustomerID)
 		open, readAt = append(open, flag(f.Open)), append(readAt, max(0, f.ReadAt.UnixMilli()))
 	}
 	_, err := t.exec(`
