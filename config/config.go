@@ -146,7 +146,7 @@ type Identity struct {
 	Create         string   `yaml:"create" validate:"oneof=all existing_only" desc:"all, or existing_only: write only to contacts that Brevo already has"`
 	WithoutAddress string   `yaml:"without_address" validate:"oneof=wait ext_id" desc:"a customer without email and phone waits, or becomes a contact by ext_id"`
 	SharedPhones   []string `yaml:"shared_phones" validate:"dive,e164" desc:"phones of switchboards and families, which link nobody"`
-	OnConflict     string   `yaml:"on_conflict" validate:"oneof=drop merge" desc:"an identifier that another contact holds is dropped, or both are merged in Brevo"`
+	OnConflict     string   `yaml:"on_conflict" validate:"oneof=drop merge" desc:"an identifier that another contact holds is dropped; merge lets flexbrevo merge have both made one in Brevo"`
 }
 
 // Events says which events are sent.

@@ -33,12 +33,3 @@ brevo: {api_key: y}
 		t.Errorf("a rule without list: %v", err)
 	}
 }
-
-func TestMergeIsNotPromised(t *testing.T) {
-	t.Parallel()
-	text := "connectors:\n  main:\n    account_sid: " + accountSID + "\n    auth_token: x\n    identity: {on_conflict: merge}\nbrevo: {api_key: y}\n"
-	c, err := config.Parse("merge.yaml", []byte(text), config.Options{Env: env()})
-	if err != nil || len(c.Warnings) != 2 || !strings.Contains(c.Warnings.Error(), "not merged") {
-		t.Errorf("warnings %v, %v", c.Warnings, err)
-	}
-}

@@ -14,10 +14,6 @@ func (l *loader) compileRules() {
 			c.Location = location
 		}
 		namespace := fmt.Sprintf("Config.Connectors[%d]", i)
-		if c.Identity.OnConflict == OnConflictMerge {
-			l.warn(l.place(namespace+".Identity.OnConflict").at, "contacts are not merged by this version",
-				"an identifier that another contact holds is left out and noted, as with drop")
-		}
 		rules, problems := mapping.Compile(l.spec(namespace, c))
 		c.Rules = rules
 		for _, problem := range problems {

@@ -33,7 +33,7 @@ type account struct {
 // mainAccount is the name of the account below the file's own brevo block.
 const mainAccount = "brevo"
 
-func (s *Service) newAccount(name string, c config.Brevo, maxAge map[string]time.Duration) (*account, error) {
+func (s *Service) newAccount(name string, c config.Brevo, maxAge map[string]time.Duration, merges map[string]bool) (*account, error) {
 	a := &account{name: name, cfg: c, logger: s.o.Logger.With("account", name)}
 	o := brevo.Options{
 		APIKey: c.APIKey.Reveal(), BaseURL: c.BaseURL, Tier: c.Tier, Share: c.Share,
@@ -47,7 +47,7 @@ func (s *Service) newAccount(name string, c config.Brevo, maxAge map[string]time
 		return nil, fmt.Errorf("account %s: %w", name, err)
 	}
 	a.deliver = pipeline.NewDeliver(pipeline.DeliverOptions{
-		Account: name, Store: s.o.Store, Destination: destination{a.destination}, Directory: a.directory(s.o.Store), MaxAge: maxAge,
+		Account: name, Store: s.o.Store, Destination: destination{a.destination}, Directory: a.directory(s.o.Store), MaxAge: maxAge, Merges: merges,
 		LookupAfter: c.LookupAfter, Clock: s.o.Clock, Logger: s.o.Logger,
 	})
 	return a, nil

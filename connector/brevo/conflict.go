@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"flexbrevo/connector/failure"
@@ -107,6 +108,7 @@ func (w *writing) drop(names []string, reason string) {
 		}
 		delete(w.want.identifiers, name)
 		w.held.Refused[name] = want.value
+		delete(w.held.Taken, name)
 		w.learnt = append(w.learnt, omitted(name, want.value, reason, want.rule))
 	}
 }
@@ -125,10 +127,38 @@ func (w *writing) dropRefused(b *contactBody, got answer) bool {
 	return true
 }
 
+// dropTaken leaves out an identifier that another contact holds and notes both
+// sides; other is 0 where it could not be read.
+func (w *writing) dropTaken(name string, other int64) {
+	want, ok := w.want.identifiers[name]
+	if !ok {
+		return
+	}
+	delete(w.want.identifiers, name)
+	w.held.Refused[name], w.held.Taken[name] = want.value, other
+	w.learnt = append(w.learnt, conflicting(want, other))
+}
+
+// admit forgets that an identifier was refused.
+func (w *writing) admit(name string) {
+	delete(w.held.Refused, name)
+	delete(w.held.Taken, name)
+}
+
+// conflicting is the omission of an identifier that another contact holds. It
+// names that contact, so that the operator sees both sides.
+func conflicting(want wish, other int64) record.Omission {
+	o := omitted(want.name, want.value, ReasonConflict, want.rule)
+	if other != 0 {
+		o.Value += " of contact " + strconv.FormatInt(other, 10)
+	}
+	return o
+}
+
 // correctUpdate changes what an update refused as it was would send next, and
 // says whether that is worth a try. An identifier of another contact is left out:
-// there is never a merge.
-func (w *writing) correctUpdate(b *contactBody, got answer) bool {
+// there is no merge that nobody agreed to.
+func (w *writing) correctUpdate(ctx context.Context, b *contactBody, got answer) bool {
 	which, duplicate := got.api.duplicate(got.status)
 	if !duplicate {
 		return w.dropRefused(b, got)
@@ -142,8 +172,20 @@ func (w *writing) correctUpdate(b *contactBody, got answer) bool {
 		return false
 	}
 	w.conflicted = true
-	w.drop(which, reasonConflict)
+	for _, name := range which {
+		w.dropTaken(name, w.holderOf(ctx, name))
+	}
 	return true
+}
+
+// holderOf reads which contact holds an identifier, 0 where that cannot be read:
+// it is told to people, and nothing hangs on it.
+func (w *writing) holderOf(ctx context.Context, name string) int64 {
+	found, err := w.fetch(ctx, w.want.text(name), identifierType(name))
+	if err != nil || found == nil || found.ID == w.held.ID {
+		return 0
+	}
+	return found.ID
 }
 
 // correctCreate does the same for a create; a conflict may also end in adopting
@@ -168,15 +210,21 @@ func (w *writing) correctCreate(ctx context.Context, b *contactBody, got answer,
 	case holder != nil:
 		return false, w.adopt(holder)
 	}
-	w.drop(foreign, reasonConflict)
+	for _, name := range identifierNames() {
+		if other, ok := foreign[name]; ok {
+			w.dropTaken(name, other)
+		}
+	}
 	return true, record.Outcome{}
 }
 
 // holder finds the contact that is the customer's among those that hold the
-// identifiers of a refused create, or says which identifiers are other people's.
+// identifiers of a refused create, or says which identifiers are other people's,
+// with their contacts, 0 for one that cannot be read.
 // The email is asked for first, whatever Brevo named: its holder is ours. Where
 // Brevo named nothing, all are asked for.
-func (w *writing) holder(ctx context.Context, named, sent []string) (ours *contactAnswer, foreign []string, err error) {
+func (w *writing) holder(ctx context.Context, named, sent []string) (ours *contactAnswer, foreign map[string]int64, err error) {
+	foreign = map[string]int64{}
 	for _, name := range sent {
 		isNamed := slices.Contains(named, name)
 		if !isNamed && name != email && len(named) > 0 {
@@ -189,12 +237,12 @@ func (w *writing) holder(ctx context.Context, named, sent []string) (ours *conta
 		case found != nil && w.ours(found):
 			return found, nil, nil
 		case found != nil:
-			foreign = append(foreign, name)
+			foreign[name] = found.ID
 		case isNamed && name == email:
 			return nil, nil, unsettled()
 		case isNamed && w.want.text(email) != "":
 			// Whose it is cannot be read, but our email is free: it is left out.
-			foreign = append(foreign, name)
+			foreign[name] = 0
 		}
 	}
 	if len(foreign) == 0 {

@@ -24,13 +24,14 @@ const (
 	reasonEmailDiffers      = "email differs from the one in Brevo"
 	reasonIdentifierDiffers = "identifier differs from the one in Brevo"
 	reasonBlocklisted       = "no email added to a blocklisted contact"
-	reasonConflict          = "conflicting identifier"
+	ReasonConflict          = "conflicting identifier" // another contact holds it
 	reasonRefusedPhone      = "refused phone"
 	reasonRefusedEmail      = "refused email"
 )
 
 // contactBody is what goes on the wire for a contact. It has no field for a
-// blocklist flag, for updateEnabled or for forceMerge, so that none can be sent.
+// blocklist flag, for updateEnabled or for forceMerge, so that none can be sent
+// with one; an agreed merge has a body of its own.
 type contactBody struct {
 	Email      string         `json:"email,omitempty"`
 	ExtID      string         `json:"ext_id,omitempty"`
@@ -71,8 +72,9 @@ type writing struct {
 	learnt []record.Omission
 	// fresh is the contact as it was read by its id in this attempt, or nil.
 	fresh *contactAnswer
-	// conflicted and dropped say which corrections were made: each once.
-	conflicted, dropped bool
+	// conflicted and dropped say which corrections were made: each once. merged says
+	// that two contacts were merged.
+	conflicted, dropped, merged bool
 }
 
 // deliverContact makes one attempt at a contact.
@@ -85,7 +87,7 @@ func (d *Destination) deliverContact(ctx context.Context, c record.Change) recor
 	}
 	w.want = newDesired(c.Contact, acc)
 	w.addPhone()
-	w.want.withoutRefused(w.held.Refused)
+	w.want.withoutRefused(&w.held, c.Contact.Merge)
 	switch {
 	case w.held.ID != 0:
 		return w.update(ctx)
@@ -296,7 +298,7 @@ func (w *writing) acceptedIdentifier(name string, b *contactBody) {
 	}
 	if sent != "" {
 		w.held.Identifiers[name] = sent
-		delete(w.held.Refused, name)
+		w.admit(name)
 	}
 }
 

@@ -117,7 +117,7 @@ func TestRequestsKeepTheContract(t *testing.T) {
 	full.Lists = append(full.Lists, "Callers")
 	full.Attributes = append(full.Attributes, record.Attribute{Name: "LANDLINE_NUMBER", Value: "+33145678901"},
 		record.Attribute{Name: "NOTE", Value: "", Clear: true}, number(1))
-	expect(t, w.deliver(full, out.Held), "", "SMS: refused before")
+	expect(t, w.deliver(full, out.Held), "", "SMS: conflicting identifier")
 	if out := w.deliver(full, record.Held{}); !out.Adopt {
 		t.Errorf("outcome: %+v", out)
 	}

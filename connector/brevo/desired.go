@@ -149,13 +149,20 @@ func (w *desired) withList(to []membership, ref string, a *account) []membership
 }
 
 // withoutRefused leaves out what Brevo refused before and what has not changed
-// since.
-func (w *desired) withoutRefused(refused map[string]any) {
-	for name, want := range w.identifiers {
-		if before, ok := refused[name].(string); ok && sameIdentifier(name, before, want.value.(string)) {
-			delete(w.identifiers, name)
-			w.omit(name, want.value, reasonRefusedBefore, want.rule)
+// since, save the identifiers that a merge was agreed for.
+func (w *desired) withoutRefused(h *record.Held, agreed map[string]record.Merge) {
+	for _, name := range identifierNames() {
+		want, wanted := w.identifiers[name]
+		before, refused := h.Refused[name].(string)
+		if _, merges := agreed[name]; !wanted || !refused || merges || !sameIdentifier(name, before, want.value.(string)) {
+			continue
 		}
+		delete(w.identifiers, name)
+		if other, taken := h.Taken[name]; taken {
+			w.omissions = append(w.omissions, conflicting(want, other))
+			continue
+		}
+		w.omit(name, want.value, reasonRefusedBefore, want.rule)
 	}
 }
 

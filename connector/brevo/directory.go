@@ -86,7 +86,7 @@ func directoryPath(modifiedSince time.Time, offset int) string {
 func (c *contactAnswer) heldContact(names []string) HeldContact {
 	held := copyHeld(record.Held{})
 	c.into(&held, names)
-	held.Refused = nil
+	held.Refused, held.Taken = nil, nil
 	out := HeldContact{Held: held}
 	if t, err := time.Parse(time.RFC3339, c.ModifiedAt); err == nil {
 		out.ModifiedAt = t.UTC()

@@ -17,6 +17,7 @@ func copyHeld(h record.Held) record.Held {
 	h.Identifiers = withMap(h.Identifiers)
 	h.Attributes = withMap(h.Attributes)
 	h.Refused = withMap(h.Refused)
+	h.Taken = withMap(h.Taken)
 	h.Lists, h.Left = slices.Clone(h.Lists), slices.Clone(h.Left)
 	return h
 }
@@ -40,6 +41,9 @@ func forgetEmpty(h *record.Held) {
 	}
 	if len(h.Refused) == 0 {
 		h.Refused = nil
+	}
+	if len(h.Taken) == 0 {
+		h.Taken = nil
 	}
 }
 

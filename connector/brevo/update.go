@@ -12,6 +12,9 @@ import (
 
 // update writes what differs from what is held, by the contact's id.
 func (w *writing) update(ctx context.Context) record.Outcome {
+	if out, ok := w.merges(ctx); !ok {
+		return out
+	}
 	for {
 		diff := w.diff()
 		if diff.blind {
@@ -22,6 +25,9 @@ func (w *writing) update(ctx context.Context) record.Outcome {
 		}
 		if diff.body.empty() {
 			w.want.omissions = append(w.want.omissions, diff.omissions...)
+			if w.merged {
+				return w.done()
+			}
 			return w.skip(skippedUnchanged)
 		}
 		raw, err := json.Marshal(diff.body)
@@ -37,7 +43,7 @@ func (w *writing) update(ctx context.Context) record.Outcome {
 			return w.done()
 		case failure.ReasonOf(err) == failure.Gone:
 			return w.deleted()
-		case !w.correctUpdate(diff.body, got):
+		case !w.correctUpdate(ctx, diff.body, got):
 			return w.fail(err)
 		}
 	}

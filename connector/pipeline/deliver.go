@@ -23,6 +23,9 @@ type DeliverOptions struct {
 	Directory *Directory
 	// MaxAge is how old an event may be when it is sent; 0 means any age.
 	MaxAge map[string]time.Duration
+	// Merges says, for every connector of the account, whether merges that were agreed
+	// to are made.
+	Merges map[string]bool
 	// LookupAfter is how long after an attempt with unknown outcome the
 	// destination's answer counts as complete; 0 means 10 s.
 	LookupAfter time.Duration
@@ -414,6 +417,9 @@ func (s *session) skip(d store.Delivery) string {
 // attempt asks the destination, and again where it found a contact that exists
 // already and may be this customer's.
 func (s *session) attempt(d store.Delivery, change record.Change) record.Outcome {
+	if err := s.permit(d, &change); err != nil {
+		return record.Outcome{Reason: failure.Interrupted, Held: change.Held, Err: err}
+	}
 	calls := 0
 	for range 4 {
 		outcome := s.o.Destination.Deliver(s.hard, change)

@@ -61,6 +61,18 @@ type Contact struct {
 	Leave []string `json:"leave,omitempty"`
 	// Create is false where the operator wants existing contacts only.
 	Create bool `json:"create,omitempty"`
+	// Merge are the merges that the operator agreed to, by the identifier that another
+	// contact holds. No other is ever made.
+	Merge map[string]Merge `json:"merge,omitempty"`
+}
+
+// Merge is one agreed merge of a customer's contact with another one: only this
+// one, and only while it would delete the contact that the operator was shown.
+type Merge struct {
+	// With is the contact that holds the identifier, Deletes the one of the two that
+	// will be gone.
+	With    int64 `json:"with"`
+	Deletes int64 `json:"deletes"`
 }
 
 // Has says whether an attribute of this name is among them.
@@ -119,4 +131,7 @@ type Held struct {
 	// Refused maps a name to the value that the destination refused for good or
 	// that could not be sent, so that it is not sent again until it changes.
 	Refused map[string]any `json:"refused,omitempty"`
+	// Taken names those of them that another contact holds, with its id; 0 where it
+	// could not be read.
+	Taken map[string]int64 `json:"taken,omitempty"`
 }

@@ -45,6 +45,7 @@ type Store interface {
 	Figurer
 	Undertaker
 	Linker
+	Merger
 	Listener
 	Reader
 

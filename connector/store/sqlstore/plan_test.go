@@ -267,6 +267,9 @@ func exercise(t *testing.T, s *Store) {
 	must(err)
 	_, err = s.LoadCustomer(ctx, "c", 1)
 	must(err)
+	_, err = s.LoadNoted(ctx, "c", "r", 0, 9)
+	must(err)
+	must(s.AskMerges(ctx, "c", "a", []store.MergeAsk{{CustomerID: 1}}, now))
 	_, err = s.LoadSummary(ctx, "c", now)
 	must(err)
 	for _, state := range []store.DeliveryState{"", store.Dead} {

@@ -18,7 +18,7 @@ import (
 // which also closes it and removes what it left.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range []map[string]func(*fixture){
-		backfillTests, figureTests, captureTests, digestTests, outboxTests, claimTests, settleTests, leaseTests, readTests, careTests, deadTests, directoryTests, historyTests, listenerTests,
+		backfillTests, figureTests, captureTests, digestTests, outboxTests, claimTests, settleTests, leaseTests, readTests, careTests, deadTests, directoryTests, mergeTests, historyTests, listenerTests,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
