@@ -42,6 +42,7 @@ type Store interface {
 	Leaser
 	Runner
 	Backfiller
+	Replayer
 	Figurer
 	Undertaker
 	Linker

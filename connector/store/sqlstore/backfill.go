@@ -57,16 +57,24 @@ func (s *Store) LoadOwed(ctx context.Context, connector string, limit int) ([]in
 		if err != nil {
 			return err
 		}
-		return t.query(`
-			SELECT f.kind, f.sid FROM {rows id:bigint} AS r CROSS JOIN facts f
-			WHERE f.customer_id = r.id ORDER BY f.kind, f.sid`, func(r row) error {
-			var key fact.Key
-			err := r.Scan(&key.Kind, &key.SID)
-			keys = append(keys, key)
-			return err
-		}, rows{customers})
+		keys, err = t.factsOf(customers)
+		return err
 	})
 	return customers, keys, err
+}
+
+// factsOf returns the keys of all facts of customers, in order.
+func (t *tx) factsOf(customers ints) ([]fact.Key, error) {
+	var keys []fact.Key
+	err := t.query(`
+		SELECT f.kind, f.sid FROM {rows id:bigint} AS r CROSS JOIN facts f
+		WHERE f.customer_id = r.id ORDER BY f.kind, f.sid`, func(r row) error {
+		var key fact.Key
+		err := r.Scan(&key.Kind, &key.SID)
+		keys = append(keys, key)
+		return err
+	}, rows{customers})
+	return keys, err
 }
 
 // CountOwed implements store.Backfiller.

@@ -18,7 +18,22 @@ import (
 // which also closes it and removes what it left.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range []map[string]func(*fixture){
-		backfillTests, figureTests, captureTests, digestTests, outboxTests, claimTests, settleTests, leaseTests, readTests, careTests, deadTests, directoryTests, mergeTests, historyTests, listenerTests,
+		backfillTests,
+		captureTests,
+		careTests,
+		claimTests,
+		deadTests,
+		digestTests,
+		directoryTests,
+		figureTests,
+		historyTests,
+		leaseTests,
+		listenerTests,
+		mergeTests,
+		outboxTests,
+		readTests,
+		replayTests,
+		settleTests,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
