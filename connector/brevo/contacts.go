@@ -85,9 +85,7 @@ func (d *Destination) deliverContact(ctx context.Context, c record.Change) recor
 	if err != nil {
 		return w.fail(err)
 	}
-	w.want = newDesired(c.Contact, acc)
-	w.addPhone()
-	w.want.withoutRefused(&w.held, c.Contact.Merge)
+	w.wish(acc)
 	switch {
 	case w.held.ID != 0:
 		return w.update(ctx)
@@ -97,6 +95,14 @@ func (d *Destination) deliverContact(ctx context.Context, c record.Change) recor
 		return w.create(ctx)
 	}
 	return w.find(ctx)
+}
+
+// wish says what the contact should be in the terms of the account, without what
+// Brevo refused before.
+func (w *writing) wish(a *account) {
+	w.want = newDesired(w.contact, a)
+	w.addPhone()
+	w.want.withoutRefused(&w.held, w.contact.Merge)
 }
 
 // attributeNames returns the upper-case names of the attributes with a value.
