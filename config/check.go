@@ -82,6 +82,7 @@ var explanations = map[string][2]string{
 	"store_url":        {"is no database", "expected sqlite://file.db or postgres://user@host/database"},
 	"connector_name":   {"is no name for a connector", "expected letters, digits, _ and -, at most 64"},
 	"redact_path":      {"is no path", "expected keys joined by dots, such as attributes.notes"},
+	"link":             {"is no link", "expected https://… with {task_sid} or {conversation_sid} in it, and nothing else in braces"},
 	"schedule":         {"is no schedule", "expected a cron spec such as */5 * * * *, or @every 15s"},
 }
 
@@ -97,6 +98,7 @@ func (l *loader) validator() *validator.Validate {
 		"listen":         func(text, _ string) bool { return isListenAddress(text) },
 		"store_url":      func(text, _ string) bool { return isStoreURL(text) },
 		"connector_name": func(text, _ string) bool { return connectorPattern.MatchString(text) },
+		"link":           func(text, _ string) bool { return isLink(text) },
 		"redact_path":    func(text, _ string) bool { return redactPattern.MatchString(text) },
 		"schedule": func(text, _ string) bool {
 			return l.options.ScheduleCheck == nil || l.options.ScheduleCheck(text) == nil
@@ -144,6 +146,13 @@ func isLoopback(host string) bool {
 func isZone(text string) bool {
 	_, err := time.LoadLocation(text)
 	return err == nil && text != "" && text != "Local"
+}
+
+// isLink wants a place for at least one SID, and no other place.
+func isLink(text string) bool {
+	filled := strings.NewReplacer("{task_sid}", "WT", "{conversation_sid}", "CH").Replace(text)
+	u, err := url.Parse(filled)
+	return err == nil && u.Scheme == "https" && u.Hostname() != "" && filled != text && !strings.ContainsAny(filled, "{} ")
 }
 
 func isListenAddress(text string) bool {

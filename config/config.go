@@ -152,6 +152,9 @@ type Identity struct {
 // Events says which events are sent.
 type Events struct {
 	MaxAge time.Duration `yaml:"max_age" validate:"min=0" desc:"older events are not sent"`
+	// ScoreWait and Link are about conversation.ended.
+	ScoreWait time.Duration `yaml:"score_wait" validate:"min=0,max=24h" desc:"how long conversation.ended waits for a survey answer"`
+	Link      string        `yaml:"link" validate:"omitempty,link" desc:"where people look a conversation up, with {task_sid} or {conversation_sid}; Flex Insights' own link goes first"`
 }
 
 // CSAT is one place of satisfaction scores.

@@ -144,6 +144,7 @@ func profileOptions(c *config.Connector) profile.Options {
 	o := profile.Options{
 		Region: c.Region, Location: c.Location, Channels: c.Channels, SharedPhones: c.Identity.SharedPhones,
 		Settle: c.ConversationSettle, CaptureLag: captureLag, CSATScale: c.CSATScale,
+		ScoreWait: c.Events.ScoreWait, Link: linker(c.Events.Link),
 		EmailFrom: readers(c.Rules.IdentifierFields("email")),
 		PhoneFrom: readers(c.Rules.IdentifierFields("SMS", "WHATSAPP", "LANDLINE_NUMBER")),
 	}
@@ -166,6 +167,20 @@ func profileOptions(c *config.Connector) profile.Options {
 		}})
 	}
 	return o
+}
+
+// linker fills a template in; nil without one. A link whose SID is not known is
+// none.
+func linker(template string) func(taskSID, conversationSID string) string {
+	if template == "" {
+		return nil
+	}
+	return func(taskSID, conversationSID string) string {
+		if taskSID == "" && strings.Contains(template, "{task_sid}") || conversationSID == "" && strings.Contains(template, "{conversation_sid}") {
+			return ""
+		}
+		return strings.NewReplacer("{task_sid}", taskSID, "{conversation_sid}", conversationSID).Replace(template)
+	}
 }
 
 // captureLag is how much later than it happened a record usually arrives: the

@@ -18,6 +18,11 @@ func (b *builder) answers() {
 	b.posted()
 	b.kept()
 	slices.SortFunc(b.Answers, func(x, y *Answer) int { return order(x.At, x.Fact.SID, y.At, y.Fact.SID) })
+	for _, a := range b.Answers {
+		if a.Task != nil && a.Task.group != nil {
+			a.Task.group.answer = a
+		}
+	}
 }
 
 // posted adds answers that survey tools posted.

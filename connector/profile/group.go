@@ -26,6 +26,8 @@ type Group struct {
 	// only certain some time after it.
 	Quiet   bool
 	Channel string
+	// answer is the latest survey answer about one of the tasks, nil for none.
+	answer *Answer
 	// opens says that the contact is the first that was held in its thread.
 	opens bool
 }

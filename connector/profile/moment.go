@@ -204,9 +204,12 @@ func (g *Group) ended(out []Moment, o *Options) []Moment {
 		return out
 	}
 	m := g.common().at(g.EndedAt, ConversationEnded, "")
-	m.usual = g.whole
+	m.usual = func() map[string]any { return g.whole(o) }
 	if g.Quiet {
 		m.NotBefore = g.EndedAt.Add(o.settle() + o.CaptureLag)
+	}
+	if g.answer == nil && o.ScoreWait > 0 {
+		m.NotBefore = latest(m.NotBefore, g.EndedAt.Add(o.ScoreWait))
 	}
 	return append(out, m)
 }

@@ -337,6 +337,42 @@ func TestEndTellsOfTheWholeContact(t *testing.T) {
 	}
 }
 
+// TestEndTellsScoreAndLink says that a score known by then is told with the end, and
+// where people look the contact up.
+func TestEndTellsScoreAndLink(t *testing.T) {
+	t.Parallel()
+	o := &profile.Options{ScoreWait: 10 * time.Minute, Link: func(task, conversation string) string { return "https://flex.example/" + task + conversation }}
+	ended := func(facts ...*fact.Fact) profile.Moment {
+		t.Helper()
+		for _, m := range build(o, facts...).Moments(o) {
+			if m.Type == profile.ConversationEnded {
+				return m
+			}
+		}
+		t.Fatal("nothing ended")
+		return profile.Moment{}
+	}
+	plain := task(1, channel("voice"), created(0), completed(50))
+	m := ended(plain)
+	equal(t, "link", m.Usual()["link"], any("https://flex.example/"+sid("WT", 1)))
+	if m.Usual()["score"] != nil || !m.NotBefore.Equal(after(650)) {
+		t.Errorf("without an answer: %v, not before %v", m.Usual(), m.NotBefore)
+	}
+	m = ended(plain, posted(4, 5, 90, value(fact.TaskSID, sid("WT", 1))))
+	equal(t, "score", m.Usual()["score"], any(4.0))
+	equal(t, "scale", m.Usual()["scale"], any(5.0))
+	if !m.NotBefore.Equal(after(55)) {
+		t.Errorf("with an answer it waits until %v", m.NotBefore)
+	}
+	insights := map[string]any{"conversations": map[string]any{"segment_link": "https://insights.example/1"}}
+	m = ended(task(1, channel("voice"), with(0, insights), created(0), completed(50)))
+	equal(t, "Insights' own link", m.Usual()["link"], any("https://insights.example/1"))
+	insights = map[string]any{"conversations": map[string]any{"segment_link": "javascript:alert(1)"}}
+	o.Link = nil
+	m = ended(task(1, channel("voice"), with(0, insights), created(0), completed(50)))
+	equal(t, "what is no link", m.Usual()["link"], nil)
+}
+
 func TestRaised(t *testing.T) {
 	t.Parallel()
 	for _, eventType := range []string{

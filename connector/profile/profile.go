@@ -41,6 +41,12 @@ type Options struct {
 	CSAT []CSATPlace
 	// CSATScale brings all scores to one scale; 0 leaves them as given.
 	CSATScale float64
+	// ScoreWait is how long the end of a contact waits for a survey answer that
+	// belongs to it, after it ended; 0 means not at all.
+	ScoreWait time.Duration
+	// Link makes the address under which people look a contact up, "" for none; nil
+	// means that only the source's own links are told.
+	Link func(taskSID, conversationSID string) string
 }
 
 // CSATPlace reads a score from a task. Read returns false where there is none.

@@ -1,6 +1,8 @@
 package profile
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"flexbrevo/connector/fact"
@@ -138,8 +140,9 @@ func (g *Group) usual() map[string]any {
 	return m
 }
 
-// whole are the default properties of a contact's end, which tell of all of it.
-func (g *Group) whole() map[string]any {
+// whole are the default properties of a contact's end, which tell of all of it:
+// one event in which a person can read how it went.
+func (g *Group) whole(o *Options) map[string]any {
 	m := g.usual()
 	if !g.StartedAt.IsZero() {
 		m["duration"] = seconds(g.StartedAt, g.EndedAt)
@@ -147,7 +150,34 @@ func (g *Group) whole() map[string]any {
 	if n := len(g.Tasks); n > 1 {
 		m["tasks"] = n
 	}
+	if a := g.answer; a != nil {
+		m["score"] = a.Score
+		if a.Scale > 0 {
+			m["scale"] = a.Scale
+		}
+	}
+	put(m, "link", g.link(o))
 	return m
+}
+
+// link is where people look the contact up: Flex Insights' own link, as the latest
+// task that has one tells it (conversations.segment_link, facts/twilio.md 4), else
+// the operator's.
+func (g *Group) link(o *Options) string {
+	var task, conversation string
+	for _, t := range slices.Backward(g.Tasks) {
+		if link := str(t.Attributes, "conversations", "segment_link"); strings.HasPrefix(link, "https://") {
+			return link
+		}
+		task, conversation = first(task, t.SID), first(conversation, t.ConversationSID)
+	}
+	if g.Thread != nil {
+		conversation = g.Thread.SID
+	}
+	if o.Link == nil {
+		return ""
+	}
+	return o.Link(task, conversation)
 }
 
 func named(name, sid string) map[string]any {
