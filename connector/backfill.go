@@ -313,12 +313,19 @@ func (w *backfill) delivered(ctx context.Context) error {
 	if w.deliver != nil {
 		return w.deliver(ctx)
 	}
+	return w.f.outboxSettled(ctx, func() {})
+}
+
+// outboxSettled waits until nothing of the past is left in the outbox, and tells of
+// each look at it.
+func (f *flow) outboxSettled(ctx context.Context, looked func()) error {
 	for ctx.Err() == nil {
-		w.f.account.deliver.Wake()
-		waits, err := w.f.store.LoadWaiting(ctx, w.f.cfg.Name, record.Backfill)
+		f.account.deliver.Wake()
+		waits, err := f.store.LoadWaiting(ctx, f.cfg.Name, record.Backfill)
 		if err != nil || !waits.Deliveries {
 			return err
 		}
+		looked()
 		pause(ctx, 500*time.Millisecond)
 	}
 	return context.Cause(ctx)

@@ -106,16 +106,23 @@ func (w *backfill) count(ctx context.Context, whole bool) {
 	p := w.progress.now()
 	waiting := p.Waiting
 	if whole && p.Stage == StageDeliver {
-		waiting = 0
-		sum, err := w.f.store.LoadSummary(ctx, w.f.cfg.Name, w.f.clock())
-		if err != nil {
+		if waiting, err = w.f.waiting(ctx); err != nil {
 			return
-		}
-		for _, states := range sum.Deliveries {
-			waiting += states[store.Pending] + states[store.Sending] + states[store.Unknown]
 		}
 	}
 	w.progress.counted(owed, waiting)
+}
+
+// waiting counts the connector's deliveries that are not settled.
+func (f *flow) waiting(ctx context.Context) (n int, err error) {
+	sum, err := f.store.LoadSummary(ctx, f.cfg.Name, f.clock())
+	if err != nil {
+		return 0, err
+	}
+	for _, states := range sum.Deliveries {
+		n += states[store.Pending] + states[store.Sending] + states[store.Unknown]
+	}
+	return n, nil
 }
 
 // save writes the run as it stands now.

@@ -11,11 +11,12 @@ import (
 )
 
 // digestRole is what the holder of a connector's digest does: it digests, and works
-// on the connector's backfill.
+// on the connector's backfill and replay.
 func (f *flow) digestRole(ctx context.Context, lease store.Lease) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var past sync.WaitGroup
 	past.Go(func() { f.backfilling(ctx, lease) })
+	past.Go(func() { f.replaying(ctx, lease) })
 	defer past.Wait()
 	defer cancel()
 	return f.digesting(ctx, lease)

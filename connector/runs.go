@@ -13,6 +13,7 @@ import (
 const (
 	runSync     = "sync"
 	runBackfill = "backfill"
+	runReplay   = "replay"
 )
 
 // runs executes what commands asked for beside the daemon, one after the other.
@@ -39,6 +40,10 @@ func (s *Service) execute(ctx context.Context, run store.Run) {
 	case runBackfill:
 		if err = s.takeBackfill(ctx, run); err == nil {
 			return // whoever digests the connector tells of it
+		}
+	case runReplay:
+		if err = s.takeReplay(ctx, run); err == nil {
+			return // likewise
 		}
 	case runSync:
 		report, err = s.syncNow(ctx, run.Connector)

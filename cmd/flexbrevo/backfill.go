@@ -159,7 +159,7 @@ func (c *cli) backfillOne(ctx context.Context, cfg *config.Config, r connector.B
 	} else {
 		c.sayPlan(plan)
 	}
-	if err != nil || f.dryRun || !c.agreed(f) {
+	if err != nil || f.dryRun || !c.agreed(f.yes) {
 		return err
 	}
 	show := c.backfillProgress(plan)
@@ -196,7 +196,12 @@ func (c *cli) followBackfill(ctx context.Context, s *connector.Service, st store
 	if err != nil {
 		return connector.BackfillProgress{}, err
 	}
-	var p connector.BackfillProgress
+	return followRun(ctx, st, id, "backfill", show.told)
+}
+
+// followRun shows the progress of a run that the daemon works on, until it ends.
+func followRun[P any](ctx context.Context, st store.Store, id int64, what string, told func(P)) (P, error) {
+	var p P
 	for {
 		run, err := st.LoadRun(ctx, id)
 		if err != nil {
@@ -206,13 +211,13 @@ func (c *cli) followBackfill(ctx context.Context, s *connector.Service, st store
 			if err := json.Unmarshal(run.Progress, &p); err != nil {
 				return p, fmt.Errorf("read progress of run %d: %w", id, err)
 			}
-			show.told(p)
+			told(p)
 		}
 		switch run.State {
 		case store.RunDone:
 			return p, nil
 		case store.RunFailed:
-			return p, fmt.Errorf("the daemon's backfill failed: %s", run.Error)
+			return p, fmt.Errorf("the daemon's %s failed: %s", what, run.Error)
 		}
 		select {
 		case <-ctx.Done():
@@ -223,9 +228,9 @@ func (c *cli) followBackfill(ctx context.Context, s *connector.Service, st store
 }
 
 // agreed asks on a terminal; elsewhere, and with --yes, nobody is asked.
-func (c *cli) agreed(f backfillFlags) bool {
+func (c *cli) agreed(yes bool) bool {
 	in, ok := c.in.(*os.File)
-	if f.yes || !ok || !term.IsTerminal(int(in.Fd())) {
+	if yes || !ok || !term.IsTerminal(int(in.Fd())) {
 		return true
 	}
 	fmt.Fprint(c.err, "Go ahead? [y/N] ")

@@ -69,9 +69,29 @@ func (c *cli) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&c.file, "config", file, "configuration `file` (environment FLEXBREVO_CONFIG)")
 	root.PersistentFlags().StringVar(&c.connector, "connector", "", "only the connector of this `name`")
-	root.AddCommand(c.runCommand(), c.syncCommand(), c.backfillCommand(), c.figuresCommand(), c.deadCommand(), c.mergeCommand(), c.checkCommand(), c.statusCommand(), c.explainCommand(),
-		c.demoCommand(), c.simulateCommand(), c.versionCommand(), c.webhookCommand(), c.provisionCommand(),
-		c.initCommand(), c.testCommand(), c.secretsCommand(), c.storeCommand(), c.schemaCommand(), c.completionCommand())
+	root.AddCommand(
+		c.runCommand(),
+		c.syncCommand(),
+		c.backfillCommand(),
+		c.replayCommand(),
+		c.figuresCommand(),
+		c.deadCommand(),
+		c.mergeCommand(),
+		c.checkCommand(),
+		c.statusCommand(),
+		c.explainCommand(),
+		c.demoCommand(),
+		c.simulateCommand(),
+		c.versionCommand(),
+		c.webhookCommand(),
+		c.provisionCommand(),
+		c.initCommand(),
+		c.testCommand(),
+		c.secretsCommand(),
+		c.storeCommand(),
+		c.schemaCommand(),
+		c.completionCommand(),
+	)
 	c.complete(root)
 	for _, sub := range root.Commands() {
 		if sub.Args == nil {

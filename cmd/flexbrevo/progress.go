@@ -23,12 +23,17 @@ type progress struct {
 func (c *cli) progress() *progress { return &progress{w: c.err, terminal: isTerminal(c.err)} }
 
 func (p *progress) told(step string, r connector.Report) {
+	p.say(step, fmt.Sprintf("%d records digested", r.Digested))
+}
+
+// say shows a step, in a terminal with what it has done so far.
+func (p *progress) say(step, done string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
 	switch {
 	case p.terminal && (step != p.step || now.Sub(p.at) > 100*time.Millisecond):
-		fmt.Fprintf(p.w, "\r\x1b[K%s: %d records digested", step, r.Digested)
+		fmt.Fprintf(p.w, "\r\x1b[K%s: %s", step, done)
 	case !p.terminal && step != p.step:
 		fmt.Fprintln(p.w, step)
 	default:

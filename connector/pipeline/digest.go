@@ -23,6 +23,8 @@ type DigestOptions struct {
 	Store   interface {
 		store.Digester
 		store.Backfiller
+		store.Replayer
+		LoadFacts(ctx context.Context, connector string, keys []fact.Key) ([]store.StoredFact, error)
 	}
 	Source interface {
 		Decode(record.Record) (Decoded, error)
@@ -139,6 +141,8 @@ type batch struct {
 	backfill *store.Backfill
 	sweep    *Sweep
 	left     int
+	// foresight is set where the batch is a replay's.
+	foresight *foresight
 }
 
 // state is a fact with where it stands.

@@ -54,6 +54,7 @@ func keysOf(m map[fact.Key]*fact.Fact) map[fact.Key]bool {
 }
 
 func (w *worker) person(p *person, owned map[store.Token]store.StoredToken) {
+	w.foresee(p)
 	for _, s := range p.states {
 		if s.changed || s.CustomerID != p.row.ID {
 			s.CustomerID = p.row.ID
@@ -71,7 +72,8 @@ func (w *worker) person(p *person, owned map[store.Token]store.StoredToken) {
 	contact, omissions := w.d.contact(profiled)
 	w.omit(p.row.ID, omissions...)
 	if contact != nil && !w.leaves(profiled) {
-		if print := fingerprint(contact); print != p.row.Desired {
+		differs := w.foreseeContact(p, profiled, contact)
+		if print := fingerprint(contact); print != p.row.Desired || differs {
 			p.row.Desired = print
 			w.out.Contacts = append(w.out.Contacts, store.ContactChange{CustomerID: p.row.ID, Lane: p.lane, Contact: *contact})
 		}
@@ -169,6 +171,7 @@ func (w *worker) event(p *person, m *profile.Moment, event *record.Event) {
 		}
 		change.Lane = min(change.Lane, open.Lane)
 	}
+	w.foreseeEvent(p, &change)
 	w.out.Events = append(w.out.Events, change)
 }
 
