@@ -1,11 +1,10 @@
 package webhook
 
 import (
-	"bytes"
-	"encoding/json"
 	"strings"
 	"time"
 
+	"flexbrevo/connector/rawjson"
 	"flexbrevo/connector/record"
 )
 
@@ -18,23 +17,12 @@ const (
 )
 
 // cloudEvent is what is read of an event's envelope and data (facts/twilio.md
-// 6.2). Everything may be missing or of another type.
+// 6.2). Everything may be missing or of another type, and is empty then. The texts
+// are parts of the post's body.
 type cloudEvent struct {
-	ID   text            `json:"id"`
-	Type text            `json:"type"`
-	Time text            `json:"time"`
-	Data json.RawMessage `json:"data"`
-
-	data struct {
-		SID       text            `json:"sid"`
-		TestID    text            `json:"test_id"`
-		Timestamp text            `json:"timestamp"`
-		Payload   json.RawMessage `json:"payload"`
-	}
-	payload struct {
-		SID       text `json:"sid"`
-		Timestamp text `json:"timestamp"`
-	}
+	id, kind, time string
+	data           struct{ sid, testID, timestamp string }
+	payload        struct{ sid, timestamp string }
 }
 
 // eventRecords makes a record of every CloudEvent of an Event Streams post. An
@@ -47,47 +35,96 @@ func eventRecords(c Connector, r *request) ([]record.Record, error) {
 		return nil, err
 	}
 	records := make([]record.Record, 0, len(elements))
-	for _, body := range elements {
-		e := readCloudEvent(body)
-		if e.Type == testEventType {
-			if c.Tested != nil && e.data.TestID != "" {
-				c.Tested(string(e.data.TestID))
+	for _, text := range elements {
+		e := readCloudEvent(text)
+		if e.kind == testEventType {
+			if c.Tested != nil && e.data.testID != "" {
+				c.Tested(strings.Clone(e.data.testID))
 			}
 			continue
 		}
-		records = append(records, e.record(c, body, r.at))
+		records = append(records, e.record(c, []byte(text), r.at))
 	}
 	return records, nil
 }
 
-// splitEvents accepts both shapes of a body, as batch_events chooses between them.
-func splitEvents(body []byte) ([]json.RawMessage, error) {
-	if isObject(body) && json.Valid(body) {
-		return []json.RawMessage{bytes.TrimSpace(body)}, nil
+// splitEvents accepts both shapes of a body, as batch_events chooses between them,
+// and returns each event as the JSON text that it is.
+func splitEvents(body []byte) ([]string, error) {
+	text := string(body)
+	r := rawjson.Read(text)
+	var elements []string
+	if r.IsObject() {
+		elements = append(elements, r.Raw())
+	} else {
+		r.Array(func() { elements = append(elements, r.Raw()) })
 	}
-	var elements []json.RawMessage
-	if json.Unmarshal(body, &elements) != nil || elements == nil {
+	if r.End() != nil {
 		return nil, invalid("body: expected a CloudEvent, or an array of them, as JSON")
 	}
 	return elements, nil
 }
 
-// readCloudEvent reads as much as there is.
-func readCloudEvent(body []byte) cloudEvent {
-	var e cloudEvent
-	_ = json.Unmarshal(body, &e)
-	if isObject(e.Data) {
-		_ = json.Unmarshal(e.Data, &e.data)
-	}
-	if isObject(e.data.Payload) {
-		_ = json.Unmarshal(e.data.Payload, &e.payload)
-	}
+// readCloudEvent reads as much as there is, in one walk over the text.
+func readCloudEvent(text string) (e cloudEvent) {
+	r := rawjson.Read(text)
+	object(r, func(name string) {
+		switch name {
+		case "id":
+			e.id = scalar(r)
+		case "type":
+			e.kind = scalar(r)
+		case "time":
+			e.time = scalar(r)
+		case "data":
+			object(r, func(name string) { e.readData(r, name) })
+		}
+	})
 	return e
+}
+
+func (e *cloudEvent) readData(r *rawjson.Reader, name string) {
+	switch name {
+	case "sid":
+		e.data.sid = scalar(r)
+	case "test_id":
+		e.data.testID = scalar(r)
+	case "timestamp":
+		e.data.timestamp = scalar(r)
+	case "payload":
+		object(r, func(name string) {
+			switch name {
+			case "sid":
+				e.payload.sid = scalar(r)
+			case "timestamp":
+				e.payload.timestamp = scalar(r)
+			}
+		})
+	}
+}
+
+// object reads the members of an object; any other value is left to be skipped.
+func object(r *rawjson.Reader, member func(name string)) {
+	if r.IsObject() {
+		r.Object(member)
+	}
+}
+
+// scalar reads a value, which counts where it is a text or a number.
+func scalar(r *rawjson.Reader) string {
+	raw := r.Raw()
+	if s, ok := rawjson.Text(raw); ok {
+		return s
+	}
+	if raw != "" && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') {
+		return raw
+	}
+	return ""
 }
 
 func (e cloudEvent) record(c Connector, body []byte, at time.Time) record.Record {
 	stream := "events"
-	if strings.HasPrefix(string(e.Type), conversationTypes) {
+	if strings.HasPrefix(e.kind, conversationTypes) {
 		stream = "conversations"
 		if !c.KeepText {
 			body = withoutText(body)
@@ -97,7 +134,7 @@ func (e cloudEvent) record(c Connector, body []byte, at time.Time) record.Record
 		Key:    e.key(body),
 		Stream: stream,
 		Type:   e.recordType(),
-		At:     firstTime(at, string(e.Time), string(e.data.Timestamp), string(e.payload.Timestamp)),
+		At:     firstTime(at, e.time, e.data.timestamp, e.payload.timestamp),
 		Via:    record.EventStreams,
 		Body:   body,
 	}
@@ -106,25 +143,25 @@ func (e cloudEvent) record(c Connector, body []byte, at time.Time) record.Record
 // key is the TaskRouter event's SID, which polling and callbacks share; for all
 // else the envelope's id, the official key against repeats.
 func (e cloudEvent) key(body []byte) string {
-	if strings.HasPrefix(string(e.Type), taskRouterTypes) {
-		for _, sid := range []text{e.payload.SID, e.data.SID} {
-			if isSID(string(sid), "EV") {
-				return string(sid)
+	if strings.HasPrefix(e.kind, taskRouterTypes) {
+		for _, sid := range [...]string{e.payload.sid, e.data.sid} {
+			if isSID(sid, "EV") {
+				return sid
 			}
 		}
 	}
-	if e.ID == "" {
+	if e.id == "" {
 		return keyOf("stream", hashOf(body))
 	}
-	return keyOf("stream", string(e.ID))
+	return keyOf("stream", e.id)
 }
 
 // recordType is TaskRouter's own word, as in the other ways in; other types stay
 // whole.
 func (e cloudEvent) recordType() string {
-	name := strings.TrimPrefix(string(e.Type), taskRouterTypes)
+	name := strings.TrimPrefix(e.kind, taskRouterTypes)
 	if !isName(name) {
 		return unknownType
 	}
-	return name
+	return strings.Clone(name) // types are counted, and would hold on to the body
 }
