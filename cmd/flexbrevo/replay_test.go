@@ -178,7 +178,8 @@ func TestReplaySendsNoOldEvents(t *testing.T) {
 	before := l.snapshot()
 	text := readFile(t, l.dir+"/connector.yaml")
 	text = strings.Replace(text, "      task.created: SUPPORT_REQUESTED\n", "      task.assigned: SUPPORT_STARTED\n      task.created: SUPPORT_REQUESTED\n", 1)
-	l.write("connector.yaml", strings.Replace(text, "    event_mapping:", "    events: {max_age: 1m}\n    event_mapping:", 1))
+	l.write("connector.yaml", text)
+	l.env["MAX_AGE"] = "1m"
 	r := l.must(0, "replay")
 	if !strings.Contains(r.stdout, "event SUPPORT_STARTED too old: ") || strings.Contains(r.stdout, "event SUPPORT_STARTED sent: ") {
 		t.Errorf("it does not say that they are too old:\n%s", r.stdout)
