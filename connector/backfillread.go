@@ -62,7 +62,7 @@ func (f *flow) readable(ctx context.Context, stream string, r twilio.Range) (twi
 func (f *flow) sweep(ctx context.Context, lease store.Lease, channels []string, customers int) (pipeline.Swept, error) {
 	f.digests.Lock()
 	defer f.digests.Unlock()
-	const most = 50 // with all their facts they are in memory at once
+	const most = 25 // with all their facts they are in memory at once
 	if customers == 0 || customers > most {
 		customers = most
 	}

@@ -10,6 +10,7 @@ import (
 )
 
 func main() {
+	keepSmall()
 	os.Exit(run(os.Args[1:]))
 }
 

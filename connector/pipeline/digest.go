@@ -58,7 +58,7 @@ type Digest struct {
 // NewDigest makes the digest of one connector.
 func NewDigest(o DigestOptions) *Digest {
 	if o.Batch == 0 {
-		o.Batch = 500
+		o.Batch = 250
 	}
 	return &Digest{o: o}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 )
 
 // session is one connection, held by one transaction at a time.
@@ -66,22 +67,28 @@ type pool interface {
 }
 
 // fixedPool lends a fixed number of sessions that keep their prepared statements.
-// database/sql alone would prepare each statement anew in each transaction.
+// database/sql alone would prepare each statement anew in each transaction. The
+// session that came back last is lent first, so that one page cache stays warm and
+// those of the others stay small.
 type fixedPool struct {
-	db   *sql.DB
-	free chan *session
+	db *sql.DB
+	// idle holds a token for each session in free.
+	idle chan struct{}
+
+	mu   sync.Mutex
+	free []*session
 }
 
 // newFixedPool opens size connections at once.
 func newFixedPool(ctx context.Context, db *sql.DB, size int) (*fixedPool, error) {
 	db.SetMaxOpenConns(size)
-	p := &fixedPool{db: db, free: make(chan *session, size)}
+	p := &fixedPool{db: db, idle: make(chan struct{}, size)}
 	for range size {
 		conn, err := db.Conn(ctx)
 		if err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
-		p.free <- &session{conn: conn, statements: map[string]*sql.Stmt{}}
+		p.put(&session{conn: conn, statements: map[string]*sql.Stmt{}})
 	}
 	return p, nil
 }
@@ -91,24 +98,39 @@ func (p *fixedPool) take(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	select {
-	case s, open := <-p.free:
+	case _, open := <-p.idle:
 		if !open {
 			return nil, sql.ErrConnDone
 		}
-		return s, nil
+		return p.pop(), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (p *fixedPool) put(s *session) { p.free <- s }
+func (p *fixedPool) pop() *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.free) - 1
+	s := p.free[last]
+	p.free = p.free[:last]
+	return s
+}
+
+func (p *fixedPool) put(s *session) {
+	p.mu.Lock()
+	p.free = append(p.free, s)
+	p.mu.Unlock()
+	p.idle <- struct{}{}
+}
 
 func (p *fixedPool) close() error {
 	var errs []error
-	for range cap(p.free) {
-		errs = append(errs, (<-p.free).conn.Close())
+	for range cap(p.idle) {
+		<-p.idle
+		errs = append(errs, p.pop().conn.Close())
 	}
-	close(p.free)
+	close(p.idle)
 	return errors.Join(append(errs, p.db.Close())...)
 }
 

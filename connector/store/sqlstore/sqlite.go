@@ -20,6 +20,10 @@ import (
 const (
 	// sqliteReaders is how many questions SQLite answers at once.
 	sqliteReaders = 4
+	// writerCache and readerCache are how many KB of pages the connection that writes
+	// and each of those that read keep. Each fills in time, whatever the size of the
+	// database; what is not there comes from the system's own cache.
+	writerCache, readerCache = 4000, 1000
 	// lockPatience is how long a pipeline waits for the file's lock, which another
 	// process may hold for a moment while it brings the schema up to date.
 	lockPatience = 500 * time.Millisecond
@@ -55,7 +59,7 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 		}
 	}
 	if !s.options.ReadOnly {
-		writers, err := newFixedPool(ctx, openFileDB(path, "rwc", "immediate"), 1)
+		writers, err := newFixedPool(ctx, openFileDB(path, "rwc", "immediate", writerCache), 1)
 		if err != nil {
 			return err
 		}
@@ -68,7 +72,7 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 	if s.options.ReadOnly {
 		mode = "ro"
 	}
-	readers, err := newFixedPool(ctx, openFileDB(path, mode, "deferred"), sqliteReaders)
+	readers, err := newFixedPool(ctx, openFileDB(path, mode, "deferred", readerCache), sqliteReaders)
 	if err != nil {
 		return err
 	}
@@ -82,10 +86,11 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 // openFileDB names a file and our settings to the driver; it opens nothing yet.
 // The full sync keeps what was acknowledged through a power failure, and costs
 // little once commits are made in groups (facts/stack.md 1).
-func openFileDB(path, mode, txlock string) *sql.DB {
+func openFileDB(path, mode, txlock string, cacheKB int) *sql.DB {
 	query := url.Values{
 		"mode": {mode}, "_txlock": {txlock},
-		"_pragma": {"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)", "temp_store(MEMORY)", "cache_size(-16000)", "mmap_size(0)"},
+		"_pragma": {"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)", "temp_store(MEMORY)",
+			fmt.Sprintf("cache_size(-%d)", cacheKB), "mmap_size(0)"},
 	}
 	if mode != "ro" {
 		query["_pragma"] = append(query["_pragma"], "journal_mode(WAL)", "journal_size_limit(67108864)")
@@ -127,7 +132,7 @@ func missing(err error) error {
 // migrateFile applies migrations under the file's lock. Where a pipeline has the
 // lock it is about to do so itself, and we wait for it.
 func migrateFile(ctx context.Context, path string, lock *fileLock) error {
-	db := openFileDB(path, "rw", "immediate")
+	db := openFileDB(path, "rw", "immediate", readerCache)
 	defer db.Close()
 	if lock.held() {
 		return migrations.Apply(ctx, migrations.SQLite, db)
@@ -154,7 +159,7 @@ func migrateFile(ctx context.Context, path string, lock *fileLock) error {
 // checkSchema refuses a file whose schema is not the one this program's
 // statements are written for.
 func (s *Store) checkSchema(ctx context.Context, path string) error {
-	db := openFileDB(path, "ro", "deferred")
+	db := openFileDB(path, "ro", "deferred", readerCache)
 	defer db.Close()
 	pending, err := migrations.Pending(ctx, migrations.SQLite, db)
 	if err == nil && pending {
