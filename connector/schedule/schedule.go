@@ -6,6 +6,7 @@ package schedule
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,7 +46,9 @@ type Schedule struct {
 type job struct {
 	Job
 	schedule cron.Schedule
-	wake     chan struct{}
+	// fixed: the spec names hours and minutes, and means each of them once a day.
+	fixed bool
+	wake  chan struct{}
 }
 
 // Add adds a job; it must be called before Run.
@@ -54,7 +57,7 @@ func (s *Schedule) Add(j Job) error {
 	if err != nil {
 		return fmt.Errorf("schedule %q of %s: %w", j.Spec, j.Name, err)
 	}
-	s.jobs = append(s.jobs, &job{Job: j, schedule: parsed, wake: make(chan struct{}, 1)})
+	s.jobs = append(s.jobs, &job{Job: j, schedule: parsed, fixed: fixed(j.Spec), wake: make(chan struct{}, 1)})
 	return nil
 }
 
@@ -85,7 +88,7 @@ func (s *Schedule) loop(ctx context.Context, j *job) {
 		j.Run(ctx)
 		// The next time is computed after the run, so that one that took longer than
 		// its period is not followed by those it missed.
-		t := time.NewTimer(s.until(j.schedule))
+		t := time.NewTimer(s.until(j))
 		select {
 		case <-ctx.Done():
 		case <-t.C:
@@ -95,7 +98,7 @@ func (s *Schedule) loop(ctx context.Context, j *job) {
 	}
 }
 
-func (s *Schedule) until(c cron.Schedule) time.Duration {
+func (s *Schedule) until(j *job) time.Duration {
 	now := time.Now()
 	if s.Clock != nil {
 		now = s.Clock()
@@ -105,7 +108,10 @@ func (s *Schedule) until(c cron.Schedule) time.Duration {
 		location = time.UTC
 	}
 	now = now.In(location)
-	at := next(c, now)
+	at := next(j.schedule, now)
+	for j.fixed && again(at) {
+		at = next(j.schedule, at)
+	}
 	if at.IsZero() { // a spec that never comes again, such as 30 February
 		return 24 * time.Hour
 	}
@@ -123,4 +129,30 @@ func next(c cron.Schedule, now time.Time) time.Time {
 		return unmoved
 	}
 	return at
+}
+
+// fixed says that a spec names hours and minutes, as "30 2 * * *" does: where a star
+// leaves one of them open it asks for a rhythm, which goes on while an hour comes
+// twice.
+func fixed(spec string) bool {
+	fields := strings.Fields(spec)
+	if len(fields) != 5 {
+		return spec != "@hourly" && !strings.HasPrefix(spec, "@every")
+	}
+	return !strings.HasPrefix(fields[0], "*") && !strings.HasPrefix(fields[1], "*")
+}
+
+// again says that the clock shows a time for the second time that day, because it was
+// put back.
+func again(at time.Time) bool {
+	if at.IsZero() {
+		return false
+	}
+	start, _ := at.ZoneBounds()
+	if start.IsZero() {
+		return false
+	}
+	_, offset := at.Zone()
+	_, before := start.Add(-time.Second).Zone()
+	return at.Sub(start) < time.Duration(before-offset)*time.Second
 }
