@@ -203,6 +203,7 @@ func (f *flow) keepPosted(ctx context.Context, records []record.Record) error {
 	for i, r := range records {
 		page.Records[i] = f.redactor.Redact(r)
 	}
+	f.source.NoteRateLimits(page.Records)
 	_, err := f.intake.Keep(ctx, f.cfg.Name, page)
 	return err
 }

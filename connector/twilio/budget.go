@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,11 +20,11 @@ const (
 	// eventsBudget is no host: TaskRouter's Events have a limit of their own, inside
 	// the one of TaskRouter.
 	eventsBudget = "taskrouter-events"
+	syncAPI      = "sync"
+	// syncObjectBudget is that of each object of Sync for itself: 20 reads a second, of
+	// which half are left to others (facts/twilio.md 5).
+	syncObjectBudget = "sync-object"
 )
-
-// maxInFlight is how many calls an account has under way. The ceiling is not
-// published and shared with the customer's other systems (facts/twilio.md 10).
-const maxInFlight = 4
 
 // slowest is the share of a full rate that is never gone below.
 const slowest = 1.0 / 64
@@ -32,22 +33,29 @@ const slowest = 1.0 / 64
 // nothing else; a value of 0 or less there means no limit.
 func DefaultBudgets() map[string]float64 {
 	return map[string]float64{
-		flexAPI: 100, conversationsAPI: 100, taskrouterAPI: 30, eventsBudget: 20, "sync": 20, "events": 20,
+		flexAPI: 100, conversationsAPI: 100, taskrouterAPI: 30, eventsBudget: 20, syncAPI: 20, syncObjectBudget: 10, "events": 20,
 	}
 }
 
 // budgets keep the calls of one account within its limits.
 type budgets struct {
-	slots chan struct{}
+	gate  *gate
 	byAPI map[string]*budget
+	// perObject is the rate of each object of Sync.
+	perObject float64
+
+	mu       sync.Mutex
+	byObject map[string]*budget // as many as are configured
 }
 
 func newBudgets(given map[string]float64) *budgets {
-	b := &budgets{slots: make(chan struct{}, maxInFlight), byAPI: map[string]*budget{}}
+	b := &budgets{gate: newGate(), byAPI: map[string]*budget{}, byObject: map[string]*budget{}}
 	full := DefaultBudgets()
 	for api, perSecond := range given {
 		full[api] = perSecond
 	}
+	b.perObject = full[syncObjectBudget]
+	delete(full, syncObjectBudget)
 	for api, perSecond := range full {
 		b.byAPI[api] = newBudget(perSecond)
 	}
@@ -64,14 +72,28 @@ func (b *budgets) of(u *url.URL) []*budget {
 	if api == taskrouterAPI && strings.HasSuffix(u.Path, "/Events") {
 		out = append(out, b.byAPI[eventsBudget])
 	}
+	if object := syncObjectOf(u); api == syncAPI && object != "" {
+		out = append(out, b.ofObject(object))
+	}
 	return out
+}
+
+func (b *budgets) ofObject(name string) *budget {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	one := b.byObject[name]
+	if one == nil {
+		one = newBudget(b.perObject)
+		b.byObject[name] = one
+	}
+	return one
 }
 
 func (b *budgets) rates() map[string]float64 {
 	out := make(map[string]float64, len(b.byAPI))
 	for api, one := range b.byAPI {
-		if one.full != rate.Inf {
-			out[api] = float64(one.limiter.Limit())
+		if full, now := one.rates(); full != rate.Inf {
+			out[api] = float64(now)
 		}
 	}
 	return out
@@ -124,6 +146,23 @@ func (b *budget) refused(start, now time.Time, retryAfter time.Duration) {
 	b.limiter.SetLimit(max(b.limiter.Limit()/2, b.full*slowest))
 }
 
+// cap lowers the full rate for good: Twilio has told the limit.
+func (b *budget) cap(perSecond float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if limit := rate.Limit(perSecond); b.full != rate.Inf && limit < b.full {
+		b.full = limit
+		b.limiter.SetLimit(min(b.limiter.Limit(), limit))
+	}
+}
+
+// rates are the full rate and the one in force.
+func (b *budget) rates() (full, now rate.Limit) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.full, b.limiter.Limit()
+}
+
 func (b *budget) succeeded() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,12 +187,10 @@ func (b *budgeted) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	select {
-	case b.budgets.slots <- struct{}{}:
-		defer func() { <-b.budgets.slots }()
-	case <-req.Context().Done():
-		return nil, context.Cause(req.Context())
+	if err := b.budgets.gate.enter(req.Context()); err != nil {
+		return nil, err
 	}
+	defer b.budgets.gate.leave()
 	start := b.clock()
 	resp, err := b.next.RoundTrip(req)
 	if err == nil {
@@ -162,8 +199,21 @@ func (b *budgeted) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// tooManyConcurrent is the code of a 429 that is about the calls under way on the
+// account; others are about one endpoint or one object (facts/twilio.md 10).
+const tooManyConcurrent = "20429"
+
 func (b *budgeted) settle(of []*budget, resp *http.Response, start time.Time) {
 	now := b.clock()
+	concurrent, _ := strconv.Atoi(resp.Header.Get("Twilio-Concurrent-Requests")) // 0 when it does not say
+	if resp.StatusCode != http.StatusTooManyRequests {
+		b.budgets.gate.answered(concurrent)
+	} else if body, err := bodyOf(resp); err == nil {
+		resp.Body = hold(body)
+		if codeOf(body) == tooManyConcurrent {
+			b.budgets.gate.refused(concurrent)
+		}
+	}
 	for _, one := range of {
 		switch resp.StatusCode {
 		case http.StatusTooManyRequests:

@@ -44,6 +44,7 @@ const (
 	ignoredUser      = "tells of a chat user only"
 	ignoredDelivery  = "tells of a message's delivery only"
 	ignoredTestEvent = "a test event"
+	ignoredRateLimit = "tells of Twilio's own rate limits, which the budget has taken note of"
 	ignoredNoAnswer  = "a survey without a score or a comment"
 )
 

@@ -142,6 +142,8 @@ func decodeCloudEvent(r record.Record) (Decoded, error) {
 		return hintOfConversation(r.Body), nil
 	case strings.HasPrefix(kind, eventStreamsEvents):
 		return Decoded{Ignored: ignoredTestEvent}, nil
+	case kind == RateLimitType:
+		return Decoded{Ignored: ignoredRateLimit}, nil
 	case kind != "" && !strings.HasPrefix(kind, taskrouterEvents):
 		return Decoded{Ignored: ignoredUnknown}, nil
 	case payload == nil:
