@@ -60,8 +60,12 @@ type AgentDay struct {
 	Handle   int64  `json:"handle"`
 	// CSAT is the average score of those who answered, nil without any.
 	CSAT *float64 `json:"csat"`
-	// Activities are the seconds spent in each activity that has ended.
-	Activities map[string]int64 `json:"activities"`
+	// Acceptance is the part of the offers that was accepted, nil without any.
+	Acceptance *float64 `json:"acceptance"`
+	// Activities are the seconds spent in each activity that has ended, Occupancy the
+	// part of all these that each is.
+	Activities map[string]int64   `json:"activities"`
+	Occupancy  map[string]float64 `json:"occupancy"`
 }
 
 // QueueHour is one UTC hour of a queue and channel in figures.
@@ -92,7 +96,7 @@ func LoadAgentDays(ctx context.Context, s store.Store, connector, from, until st
 	var days []AgentDay
 	for _, p := range parts {
 		if n := len(days); n == 0 || days[n-1].Day != p.Day || days[n-1].Worker != p.Worker {
-			days = append(days, AgentDay{Day: p.Day, Worker: p.Worker, Activities: map[string]int64{}})
+			days = append(days, AgentDay{Day: p.Day, Worker: p.Worker, Activities: map[string]int64{}, Occupancy: map[string]float64{}})
 		}
 		d := &days[len(days)-1]
 		if p.Activity != "" {
@@ -101,16 +105,41 @@ func LoadAgentDays(ctx context.Context, s store.Store, connector, from, until st
 		}
 		d.Offered, d.Accepted, d.Rejected, d.TimedOut = p.Offered, p.Accepted, p.Rejected, p.TimedOut
 		d.Handled, d.Talk, d.Wrap, d.Handle = p.Handled, p.Talk, p.Wrap, p.Talk+p.Wrap
+		if p.Offered > 0 {
+			accepted := thousandths(p.Accepted, p.Offered)
+			d.Acceptance = &accepted
+		}
 		if p.CSATCount > 0 {
 			average := math.Round(float64(p.CSATSum)/float64(p.CSATCount)) / 100
 			d.CSAT = &average
 		}
+	}
+	for i := range days {
+		days[i].occupy()
 	}
 	names, err := namesOf(ctx, s, connector, fact.Worker, len(days), func(i int) string { return days[i].Worker })
 	for i := range days {
 		days[i].Agent = names[days[i].Worker]
 	}
 	return days, err
+}
+
+// occupy says which part of the day each activity was.
+func (d *AgentDay) occupy() {
+	var all int64
+	for _, seconds := range d.Activities {
+		all += seconds
+	}
+	for name, seconds := range d.Activities {
+		if all > 0 {
+			d.Occupancy[name] = thousandths(seconds, all)
+		}
+	}
+}
+
+// thousandths is a part of a whole, rounded.
+func thousandths(part, whole int64) float64 {
+	return math.Round(1000*float64(part)/float64(whole)) / 1000
 }
 
 // LoadQueueHours reads the figures of queues for the UTC hours that begin from one
@@ -130,7 +159,7 @@ func LoadQueueHours(ctx context.Context, s store.Store, connector string, from, 
 			h.AverageWait = math.Round(100*float64(p.Waited)/float64(p.Accepted)) / 100
 		}
 		if counted := p.Accepted + p.Abandoned - p.ShortAbandoned; counted > 0 {
-			level := math.Round(1000*float64(p.InService)/float64(counted)) / 1000
+			level := thousandths(p.InService, counted)
 			h.ServiceLevel = &level
 		}
 		hours[i] = h
@@ -154,10 +183,7 @@ func namesOf(ctx context.Context, s store.Store, connector string, kind fact.Kin
 	}
 	names := map[string]string{}
 	for _, f := range known.Facts {
-		names[f.Fact.SID] = f.Fact.Text(fact.FriendlyName)
-		if full, ok := f.Fact.Attributes["full_name"].V.(string); ok && full != "" {
-			names[f.Fact.SID] = full
-		}
+		names[f.Fact.SID] = workerName(f.Fact)
 	}
 	return names, nil
 }

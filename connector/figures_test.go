@@ -103,13 +103,9 @@ func syncedAt(t *testing.T, w *world.World, now time.Time) store.Store {
 	t.Cleanup(twilio.Close)
 	brevo := httptest.NewServer(brevosim.New(brevosim.Options{Tier: brevosim.TierNone}))
 	t.Cleanup(brevo.Close)
-	env := map[string]string{
+	cfg := configWith(t, map[string]string{
 		"ACCOUNT": w.AccountSID, "TOKEN": w.AuthToken, "TWILIO": twilio.URL, "BREVO": brevo.URL, "STORE": filepath.Join(t.TempDir(), "f.db"),
-	}
-	cfg, err := config.Parse("f.yaml", []byte(figuresConfig), config.Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	logger := slog.New(slog.DiscardHandler)
 	st, err := connector.OpenStore(t.Context(), cfg, logger, true, false)
 	if err != nil {
@@ -125,4 +121,21 @@ func syncedAt(t *testing.T, w *world.World, now time.Time) store.Store {
 		t.Fatal(err)
 	}
 	return st
+}
+
+// configOf is the configuration with sides that nobody calls.
+func configOf(t *testing.T) *config.Config {
+	t.Helper()
+	return configWith(t, map[string]string{
+		"ACCOUNT": "AC00000000000000000000000000000001", "TOKEN": "token", "TWILIO": "http://127.0.0.1:1", "BREVO": "http://127.0.0.1:1", "STORE": "unused.db",
+	})
+}
+
+func configWith(t *testing.T, env map[string]string) *config.Config {
+	t.Helper()
+	cfg, err := config.Parse("f.yaml", []byte(figuresConfig), config.Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }

@@ -75,6 +75,7 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 		WorkspaceSID: c.Workspace, BaseURL: c.BaseURL, InitialLookback: c.InitialLookback,
 		HTTP: s.carrier("twilio"), Clock: s.o.Clock, Logger: f.logger, LogCalls: c.LogAPICalls || c.Debug,
 		Redact: f.redact(), OpenConversations: f.openConversations, SyncObjects: syncObjects(c.SyncObjects),
+		WorkerChannels: c.Sync.AgentActivity,
 	})
 	if err != nil {
 		return nil, err

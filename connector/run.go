@@ -139,6 +139,11 @@ func (d *daemon) pulling(f *flow) func(context.Context, store.Lease) error {
 		if err := jobs.Add(f.guardJob()); err != nil {
 			return err
 		}
+		if f.readsStatistics() {
+			if err := jobs.Add(f.statisticsSchedule()); err != nil {
+				return err
+			}
+		}
 		jobs.Run(ctx)
 		return nil
 	}

@@ -53,6 +53,10 @@ type ConnectorStatus struct {
 	// one that is not done, nil for none.
 	Gaps     []Gap           `json:"gaps"`
 	Backfill *BackfillStatus `json:"backfill,omitempty"`
+	// QueueNumbers are Twilio's own of each queue, AgentsCheck its worker statistics
+	// beside ours; nil where they are not read.
+	QueueNumbers []QueueNumbers `json:"queueNumbers,omitempty"`
+	AgentsCheck  *AgentsCheck   `json:"agentsCheck,omitempty"`
 	// Problems say, for the operator, what is wrong now and what to do.
 	Problems []string `json:"problems"`
 }
@@ -150,6 +154,9 @@ func readConnector(ctx context.Context, s store.Store, name string, now time.Tim
 		}
 	}
 	if err := readPast(ctx, s, c, sum); err != nil {
+		return nil, err
+	}
+	if err := readStatistics(ctx, s, c, now); err != nil {
 		return nil, err
 	}
 	return c, readSenders(ctx, s, c, now)

@@ -148,9 +148,13 @@ func (p *pass) pull(ctx context.Context, f *flow) error {
 		if err := f.fetch(ctx, stream); err != nil {
 			errs = append(errs, fmt.Errorf("pull %s: %w", stream, err))
 			if failure.ReasonOf(err).Stops() {
-				break // the other streams have the same credential
+				return errors.Join(errs...) // the others have the same credential
 			}
 		}
+	}
+	if f.readsStatistics() {
+		p.tell("pull " + statisticsJob)
+		f.statistics(ctx)
 	}
 	return errors.Join(errs...)
 }

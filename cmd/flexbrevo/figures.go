@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -17,15 +18,17 @@ func (c *cli) figuresCommand() *cobra.Command {
 	var since, until string
 	asJSON := false
 	cmd := &cobra.Command{
-		Use:   "figures agents|queues",
-		Short: "Agents' days and queues' hours in figures",
+		Use:   "figures agents|queues|workers",
+		Short: "Agents' days, queues' hours, and who the agents are",
 		Long: "Agents by day of the connector's time zone, queues by UTC hour and channel, as the events\n" +
 			"tell; kept where sync.agent_activity and sync.queue_analytics are on. Works beside a\n" +
-			"running daemon. --since and --until as for backfill.\n\n" + exitHelp,
-		ValidArgs: []string{"agents", "queues"},
+			"running daemon. --since and --until as for backfill.\n\n" +
+			"workers lists the agents as they are now: activity, skills and, where sync.agent_activity is\n" +
+			"on, how many tasks of each channel they may have at once.\n\n" + exitHelp,
+		ValidArgs: []string{"agents", "queues", "workers"},
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || (args[0] != "agents" && args[0] != "queues") {
-				return usage(errors.New("figures of what? agents or queues"))
+			if len(args) != 1 || (args[0] != "agents" && args[0] != "queues" && args[0] != "workers") {
+				return usage(errors.New("figures of what? agents, queues or workers"))
 			}
 			return nil
 		},
@@ -56,6 +59,15 @@ func (c *cli) figures(ctx context.Context, what, since, until string, asJSON boo
 		from, to, e := span(k, since, until, time.Now())
 		if e != nil {
 			return errors.Join(usage(e), st.Close())
+		}
+		if what == "workers" {
+			agents, e := connector.LoadAgents(ctx, st, k.Name)
+			err = errors.Join(err, e)
+			all[k.Name] = agents
+			if !asJSON {
+				c.sayWorkers(agents)
+			}
+			continue
 		}
 		if what == "agents" {
 			if !k.Sync.AgentActivity {
@@ -112,10 +124,31 @@ func (c *cli) sayAgents(days []connector.AgentDay) {
 		}
 		activities := ""
 		for _, name := range sorted(d.Activities) {
-			activities += fmt.Sprintf("%s %s  ", name, time.Duration(d.Activities[name])*time.Second)
+			activities += fmt.Sprintf("%s %s (%.0f%%)  ", name, time.Duration(d.Activities[name])*time.Second, 100*d.Occupancy[name])
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%ds\t%ds\t%s\t%s\n", d.Day, d.Agent,
 			d.Offered, d.Accepted, d.Rejected, d.TimedOut, d.Handled, d.Talk, d.Wrap, csat, activities)
+	}
+	_ = w.Flush() // a terminal that is gone
+}
+
+func (c *cli) sayWorkers(agents []connector.Agent) {
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "agent\tactivity\tskills\ttasks at once")
+	for _, a := range agents {
+		if a.Gone {
+			continue
+		}
+		capacities := ""
+		for _, name := range sorted(a.Channels) {
+			switch channel := a.Channels[name]; {
+			case !channel.Available:
+				capacities += name + " off  "
+			case channel.Capacity > 0:
+				capacities += fmt.Sprintf("%s %d  ", name, channel.Capacity)
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.Name, a.Activity, strings.Join(a.Skills, ", "), capacities)
 	}
 	_ = w.Flush() // a terminal that is gone
 }

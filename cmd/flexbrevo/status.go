@@ -160,6 +160,13 @@ func (c *cli) sayConnector(k connector.ConnectorStatus, now time.Time) {
 		s := k.Webhooks[name]
 		fmt.Fprintf(w, "  webhooks %s\tlast %s\t%d taken, %d refused\n", name, ago(s.LastAt, now), s.Accepted, s.Refused)
 	}
+	for _, q := range k.QueueNumbers {
+		fmt.Fprintf(w, "  queue %s\t%d waiting, longest %s\t%d agents available, as Twilio told %s\n",
+			q.Name, q.Waiting, time.Duration(q.Longest)*time.Second, q.Available, ago(&q.At, now))
+	}
+	if a := k.AgentsCheck; a != nil {
+		fmt.Fprintf(w, "  offers to agents on %s\t%d by events\t%d by Twilio's statistics\n", a.Day, a.Events.Offered, a.Twilio.Offered)
+	}
 	if k.PluginPosts.Unconfirmed > 0 {
 		fmt.Fprintf(w, "  plugin posts not confirmed\t%d\toldest %s\n", k.PluginPosts.Unconfirmed, ago(k.PluginPosts.Oldest, now))
 	}

@@ -151,6 +151,19 @@ func OfSpell(source, worker, activity string, from, to time.Time, o *Options) []
 	return parts
 }
 
+// DayOf is when the local day of a moment began.
+func DayOf(t time.Time, location *time.Location) time.Time {
+	location = cmp.Or(location, time.UTC)
+	t = t.In(location)
+	y, m, d := t.Date()
+	// The day begins where the one before it ends, an hour or a day before at most.
+	for before := time.Date(y, m, d-1, 12, 0, 0, 0, location); ; before = before.Add(-24 * time.Hour) {
+		if at := nextDay(before, location); !at.After(t) {
+			return at
+		}
+	}
+}
+
 // nextDay is when the day after a moment's begins. Where clocks change at midnight
 // that moment does not exist, or comes twice, and time.Date takes either side
 // (Havana, Beirut); a whole day may be missing (Apia).

@@ -44,6 +44,7 @@ type Store interface {
 	Backfiller
 	Replayer
 	Figurer
+	Snapshotter
 	Undertaker
 	Linker
 	Merger
@@ -51,8 +52,8 @@ type Store interface {
 	Reader
 
 	// Prune removes at most limit old rows of each kind: records that are digested
-	// or ignored, and deliveries that are delivered, skipped or withdrawn. What
-	// failed or is dead stays. It returns how many rows went.
+	// or ignored, with the snapshots of that time, and deliveries that are delivered,
+	// skipped or withdrawn. What failed or is dead stays. It returns how many rows went.
 	Prune(ctx context.Context, p Retention, limit int) (int, error)
 	// Ping says whether the store can be written to now.
 	Ping(ctx context.Context) error

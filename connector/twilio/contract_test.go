@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -29,10 +30,17 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	}
 	c := newCentre(t, world.Options{Seed: 12}, twiliosim.Options{Seed: 12}, Options{})
 	calls := &callRecorder{next: c.sim}
-	source := sourceAt(t, calls, c.world, Options{}, c.clock.now)
+	source := sourceAt(t, calls, c.world, Options{WorkerChannels: true}, c.clock.now)
 	k := newKept()
 	for _, stream := range source.Streams() {
 		k.fetch(t, source, stream)
+	}
+	now := c.clock.now()
+	if _, err := source.FetchQueueStatistics(t.Context(), now.Add(-time.Hour), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := source.FetchWorkerStatistics(t.Context(), now.Add(-24*time.Hour), now); err != nil {
+		t.Fatal(err)
 	}
 	task := c.taskWithConversation(t)
 	hint := Hint{Task: task.SID, Conversation: c.world.Conversations[0].SID}
@@ -53,7 +61,7 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 		kinds[api+pathTemplate(call.URL.Path)] = true
 		validateRequest(t, documents[api], call)
 	}
-	if len(kinds) < 9 {
+	if len(kinds) < 12 {
 		t.Errorf("only %d kinds of call: %v", len(kinds), kinds)
 	}
 }

@@ -87,6 +87,8 @@ func decode(r record.Record) (Decoded, error) {
 		return decodeGone(r)
 	case WorkerType:
 		return decodeWorker(r)
+	case WorkerChannelType:
+		return decodeWorkerChannel(r)
 	case QueueType:
 		return decodeQueue(r)
 	case SyncDisposition, SyncSurvey, SyncCustomer:

@@ -439,6 +439,7 @@ func (e *event) worker() Decoded {
 	f.SetValue(fact.FriendlyName, e.get("worker_name"), e.at)
 	f.SetValue(fact.State, e.get("worker_activity_name"), e.at)
 	setAttributes(f, e.get("worker_attributes"), e.at)
+	e.channel(f)
 	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key()), Spells: e.spells()}
 }
 

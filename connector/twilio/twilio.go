@@ -73,6 +73,8 @@ type Options struct {
 	ConversationsAtOnce int
 	// SyncObjects are what of Twilio Sync is read.
 	SyncObjects []SyncObject
+	// WorkerChannels reads the channels of agents, too, below ManyWorkers.
+	WorkerChannels bool
 	// CallTimeout is that of one try of one call: 30 seconds.
 	CallTimeout time.Duration
 
@@ -232,7 +234,7 @@ func (s *Source) Fetch(ctx context.Context, stream string, from record.Cursor, k
 	case ConversationsStream:
 		return s.fetchConversations(ctx, from, keep)
 	case WorkersStream:
-		return s.fetchWorkers(ctx, keep)
+		return s.fetchWorkers(ctx, from, keep)
 	case QueuesStream:
 		return s.fetchQueues(ctx, keep)
 	case SyncStream:

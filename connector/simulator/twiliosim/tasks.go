@@ -31,6 +31,7 @@ func (s *Server) routeTaskRouter() {
 	inside("/Tasks/{sid}/Reservations/{reservation}", s.fetchReservation)
 	inside("/Workers/{sid}/Reservations", s.listWorkerReservations)
 	s.routeStaff(inside)
+	s.routeStatistics(inside)
 }
 
 // visible tells whether a task can be read: from its creation until a little after its end; facts 1.7.

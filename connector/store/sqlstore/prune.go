@@ -23,7 +23,13 @@ func (s *Store) Prune(ctx context.Context, p store.Retention, limit int) (int, e
 				SELECT id FROM deliveries
 				WHERE connector = $1 AND state IN ('delivered', 'skipped', 'withdrawn')
 					AND kind IN ('contact', 'event') AND settled_at < $2 LIMIT $3)`)
-		total = records + deliveries
+		if err != nil {
+			return err
+		}
+		snapshots, err := t.prune("snapshots", p.Records, limit, `
+			DELETE FROM snapshots WHERE connector = $1 AND (kind, until, since, sid) IN (
+				SELECT kind, until, since, sid FROM snapshots WHERE connector = $1 AND until < $2 LIMIT $3)`)
+		total = records + deliveries + snapshots
 		return err
 	})
 	if err != nil {

@@ -157,6 +157,14 @@ func (f *fixture) calls(ctx context.Context) map[string]func() error {
 		"SaveRun":          func() error { return f.s.SaveRun(ctx, store.Run{ID: 1}) },
 		"LoadRun":          keep(func() (any, error) { return f.s.LoadRun(ctx, 1) }),
 		"LoadRuns":         keep(func() (any, error) { return f.s.LoadRuns(ctx, 1) }),
+		"SaveSnapshots": func() error {
+			return f.s.SaveSnapshots(ctx, connector, []store.Snapshot{snapshotOf("WQ1", 0, `{}`)})
+		},
+		"LoadSnapshots": keep(func() (any, error) {
+			return f.s.LoadSnapshots(ctx, connector, store.QueueHourSnapshot, noon, noon)
+		}),
+		"LoadLastSnapshot": keep(func() (any, error) { return f.s.LoadLastSnapshot(ctx, connector, store.QueueHourSnapshot) }),
+		"LoadKind":         keep(func() (any, error) { return f.s.LoadKind(ctx, connector, fact.Worker, "", 1) }),
 		"LoadSummary":      keep(func() (any, error) { return f.s.LoadSummary(ctx, connector, noon) }),
 		"LoadCustomer":     keep(func() (any, error) { return f.s.LoadCustomer(ctx, connector, 1) }),
 		"LoadDeliveries":   keep(func() (any, error) { return f.s.LoadDeliveries(ctx, connector, "", 1) }),

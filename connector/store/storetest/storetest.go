@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		readTests,
 		replayTests,
 		settleTests,
+		snapshotTests,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {

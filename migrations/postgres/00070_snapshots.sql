@@ -1,0 +1,13 @@
+-- +goose Up
+
+-- What Twilio's own statistics said of an interval, or of a moment where both ends are
+-- the same; see store.Snapshot.
+CREATE TABLE snapshots (
+    connector TEXT NOT NULL,
+    kind      TEXT NOT NULL,
+    sid       TEXT NOT NULL,
+    since     BIGINT NOT NULL,
+    until     BIGINT NOT NULL CHECK (until >= since),
+    body      BYTEA NOT NULL,
+    PRIMARY KEY (connector, kind, until, since, sid)
+);
