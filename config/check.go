@@ -31,7 +31,7 @@ func (l *loader) check() {
 		}
 		p := l.place(failure.StructNamespace())
 		message, expected := explain(failure)
-		if text, ok := failure.Value().(string); ok && text != "" && !p.hidden && failure.Tag() != "e164" {
+		if text, ok := failure.Value().(string); ok && text != "" && !p.hidden && failure.Tag() != "e164" && failure.Tag() != "email" {
 			message = fmt.Sprintf("%q %s", text, message)
 		} else {
 			message = "the value " + message
@@ -77,6 +77,7 @@ var explanations = map[string][2]string{
 	"iso3166_1_alpha2": {"is no country", "expected two capital letters, such as FR"},
 	"zone":             {"is no time zone", "expected a name such as Europe/Paris, or UTC"},
 	"channel":          {"is no name of a channel", "expected one such as voice, sms, whatsapp, webchat, in lower case"},
+	"email":            {"is no email address", "expected one such as operations@example.com"},
 	"e164":             {"is no phone number", "expected + and the digits with country code, such as +33612345678"},
 	"listen":           {"is no address to listen on", "expected host:port, or :port for every address"},
 	"store_url":        {"is no database", "expected sqlite://file.db or postgres://user@host/database"},
@@ -218,6 +219,10 @@ func (l *loader) checkConnector(namespace string, c *Connector) {
 	l.checkBrevoCredentials(namespace, c)
 	l.checkSyncObjects(namespace, c)
 	l.checkChannels(namespace, c)
+	if c.OperationsContact != "" && !c.Sync.AgentActivity && !c.Sync.QueueAnalytics {
+		l.warn(l.place(namespace+".OperationsContact").at, "no figures are kept that it could be told",
+			"switch on sync.agent_activity or sync.queue_analytics")
+	}
 	if len(c.FieldMapping) == 0 && len(c.EventMapping) == 0 {
 		l.warn(l.place(namespace).at, "neither field_mapping nor event_mapping", "only identifiers and lists will reach Brevo")
 	}

@@ -57,6 +57,7 @@ type Connector struct {
 	Timezone           string        `yaml:"timezone" validate:"zone" desc:"zone of dates, cron specs and days"`
 	InitialLookback    time.Duration `yaml:"initial_lookback" validate:"min=0,max=720h" desc:"how far the first pull goes back"`
 	ConversationSettle time.Duration `yaml:"conversation_settle" validate:"min=0,max=1h" desc:"how long after its last task a conversation may go on"`
+	OperationsContact  string        `yaml:"operations_contact" validate:"omitempty,email" desc:"email of the contact in Brevo that is told the figures of agents and queues, as events; empty for none"`
 
 	Sync         Sync           `yaml:"sync" desc:"what is read"`
 	Channels     []string       `yaml:"channels" validate:"dive,channel" desc:"the channels that count; empty means all"`

@@ -17,6 +17,7 @@ func (f *flow) digestRole(ctx context.Context, lease store.Lease) error {
 	var past sync.WaitGroup
 	past.Go(func() { f.backfilling(ctx, lease) })
 	past.Go(func() { f.replaying(ctx, lease) })
+	past.Go(func() { f.operationsRole(ctx, lease) })
 	defer past.Wait()
 	defer cancel()
 	return f.digesting(ctx, lease)

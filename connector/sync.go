@@ -113,6 +113,8 @@ func (p *pass) collect(ctx context.Context, f *flow) error {
 			if p.hints(ctx, f) {
 				errs = append(errs, p.digest(ctx, f, lease))
 			}
+			_, err := f.tellFigures(ctx, lease) // what is not digested yet is told by the next pass
+			errs = append(errs, err)
 			if err := errors.Join(errs...); err != nil {
 				return fmt.Errorf("connector %s: %w", f.cfg.Name, err)
 			}
