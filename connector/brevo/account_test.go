@@ -168,10 +168,10 @@ func TestDirectory(t *testing.T) {
 	}
 	h := all[42].Held
 	want := record.Held{
-		ID: h.ID, Lists: []string{"33"}, Attributes: map[string]any{"TICKETS": 42.0, "FIRSTNAME": nil},
+		ID: h.ID, ReadAt: h.ReadAt, Lists: []string{"33"}, Attributes: map[string]any{"TICKETS": 42.0, "FIRSTNAME": nil},
 		Identifiers: map[string]string{"email": "customer42@example.com", "SMS": "33610000042", "WHATSAPP": "", "LANDLINE_NUMBER": "", "EXT_ID": ""},
 	}
-	if !reflect.DeepEqual(h, want) {
+	if !reflect.DeepEqual(h, want) || h.ReadAt.IsZero() {
 		t.Errorf("held: %+v", h)
 	}
 

@@ -80,6 +80,10 @@ type writing struct {
 // deliverContact makes one attempt at a contact.
 func (d *Destination) deliverContact(ctx context.Context, c record.Change) record.Outcome {
 	w := &writing{d: d, held: copyHeld(c.Held), contact: c.Contact, notOurs: c.NotOurs}
+	if c.Stale {
+		forgetEmpty(&w.held)
+		w.held = copyHeld(w.held)
+	}
 	names := attributeNames(c.Contact)
 	acc, err := d.known(ctx, func(a *account) bool { return a.has(names, slices.Concat(c.Contact.Lists, c.Contact.Leave)) })
 	if err != nil {

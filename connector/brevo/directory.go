@@ -55,7 +55,7 @@ func (d *Destination) FetchDirectory(ctx context.Context, modifiedSince time.Tim
 			}
 			rows++
 			if c.ID > 0 {
-				page = append(page, c.heldContact(names))
+				page = append(page, c.heldContact(names, d.clock()))
 			}
 			return nil
 		})
@@ -83,13 +83,9 @@ func directoryPath(modifiedSince time.Time, offset int) string {
 }
 
 // heldContact brings a row into our terms.
-func (c *contactAnswer) heldContact(names []string) HeldContact {
+func (c *contactAnswer) heldContact(names []string, now time.Time) HeldContact {
 	held := copyHeld(record.Held{})
 	c.into(&held, names)
-	held.Refused, held.Taken = nil, nil
-	out := HeldContact{Held: held}
-	if t, err := time.Parse(time.RFC3339, c.ModifiedAt); err == nil {
-		out.ModifiedAt = t.UTC()
-	}
-	return out
+	held.Refused, held.Taken, held.ReadAt = nil, nil, now.UTC()
+	return HeldContact{Held: held, ModifiedAt: c.modified()}
 }

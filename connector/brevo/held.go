@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"flexbrevo/connector/record"
 )
@@ -31,6 +32,7 @@ func withMap[V any](m map[string]V) map[string]V {
 
 // forgetEmpty removes what a Held says to be empty, and maps without keys.
 func forgetEmpty(h *record.Held) {
+	h.ReadAt = time.Time{}
 	maps.DeleteFunc(h.Identifiers, func(_, v string) bool { return v == "" })
 	maps.DeleteFunc(h.Attributes, func(_ string, v any) bool { return v == nil })
 	if len(h.Identifiers) == 0 {

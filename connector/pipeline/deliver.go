@@ -137,6 +137,7 @@ type session struct {
 	single, batches atomic.Int64
 	reading         atomic.Int64 // since when the directory is read, in Unix nanoseconds; 0 for no
 	pool            pool
+	freshness       freshness
 
 	mu     sync.Mutex
 	failed error
@@ -376,7 +377,9 @@ func (s *session) one(d store.Delivery) store.Settlement {
 	if reason := s.skip(d); reason != "" {
 		return store.Settlement{Delivery: d, State: store.Skipped, Reason: reason}
 	}
-	change := record.Change{Key: d.Key, Contact: d.Contact, Event: d.Event, Held: d.Held}
+	change := record.Change{
+		Key: d.Key, Contact: d.Contact, Event: d.Event, Held: d.Held, Stale: s.freshness.stale(d.Held.ReadAt, s.o.Clock()),
+	}
 	outcome := s.attempt(d, change)
 	s.circuit.note(s.o.Account, outcome)
 	settlement := s.judge(d, outcome)

@@ -11,6 +11,8 @@ type Change struct {
 	Event   *Event
 	// Held is what the destination was last known to hold for this customer.
 	Held Held
+	// Stale says that what Held calls empty may have been filled since.
+	Stale bool
 	// NotOurs are contacts that belong to another customer of ours: an identifier
 	// that one of them holds is in conflict, and the contact is never adopted.
 	NotOurs []int64
@@ -134,4 +136,7 @@ type Held struct {
 	// Taken names those of them that another contact holds, with its id; 0 where it
 	// could not be read.
 	Taken map[string]int64 `json:"taken,omitempty"`
+	// ReadAt is when it was read as a whole, while nothing was written since; it then
+	// also says which names are empty.
+	ReadAt time.Time `json:"read_at,omitzero"`
 }

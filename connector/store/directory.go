@@ -21,6 +21,14 @@ type Linker interface {
 	// another contact may have: with final they are linked too. It writes under the lease
 	// or returns ErrLeaseLost.
 	Link(ctx context.Context, lease Lease, account string, connectors []string, entries []DirectoryEntry, final bool) (linked int, byPhone []DirectoryEntry, err error)
+	// CountUnwritten counts, likewise, the customers that were linked and to whom nothing
+	// was written yet.
+	CountUnwritten(ctx context.Context, account string, sample int) (int, error)
+	// Refresh writes what the destination holds now for customers of the connectors
+	// that were linked, whose contact waits and to whom nothing was written yet, and
+	// returns how many that were. Of others it knows more than a reading that lags
+	// behind its writes. It writes under the lease or returns ErrLeaseLost.
+	Refresh(ctx context.Context, lease Lease, account string, connectors []string, entries []DirectoryEntry) (int, error)
 }
 
 // DirectoryEntry is a contact of the destination as its directory tells it.
@@ -28,4 +36,7 @@ type DirectoryEntry struct {
 	// Email in lower case and Phone in E.164, as tokens have them; empty for none.
 	Email, Phone string
 	Held         record.Held
+	// ModifiedAt is when the destination last changed it, by its clock; zero where it
+	// does not say.
+	ModifiedAt time.Time
 }

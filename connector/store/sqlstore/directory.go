@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"flexbrevo/connector/record"
@@ -10,17 +11,30 @@ import (
 
 // CountUnlinked implements store.Linker.
 func (s *Store) CountUnlinked(ctx context.Context, account string, since time.Time, sample int) (int, error) {
+	return s.countWaiting(ctx, "count unlinked customers", account, sample, `c.contact_id IS NULL AND d.created_at >= $4`, since.UnixMilli())
+}
+
+// CountUnwritten implements store.Linker.
+func (s *Store) CountUnwritten(ctx context.Context, account string, sample int) (int, error) {
+	return s.countWaiting(ctx, "count unwritten customers", account, sample, `c.contact_id IS NOT NULL AND `+neverWritten)
+}
+
+// neverWritten holds for a customer c of whom no contact was sent.
+const neverWritten = `NOT EXISTS (SELECT 1 FROM deliveries w WHERE w.customer_id = c.id AND w.kind = 'contact' AND w.state IN ('sending', 'delivered'))`
+
+// countWaiting counts customers whose contact waits among the first of each lane of
+// an account's queue.
+func (s *Store) countWaiting(ctx context.Context, op, account string, sample int, condition string, args ...any) (int, error) {
 	n := 0
-	err := s.read(ctx, "count unlinked customers", func(t *tx) error {
+	err := s.read(ctx, op, func(t *tx) error {
 		n = 0
 		for lane := record.Live; lane <= record.Backfill; lane++ {
 			some := 0
 			err := t.one(`
-				SELECT COUNT(*) FROM (SELECT customer_id FROM queue WHERE account = $1 AND lane = $2 ORDER BY due_at, customer_id LIMIT $3) AS q
-				JOIN customers c ON c.id = q.customer_id
-				JOIN deliveries d ON d.customer_id = q.customer_id AND d.kind = 'contact' AND d.state IN ('pending', 'dead') AND d.state = 'pending'
-				WHERE c.contact_id IS NULL AND d.created_at >= $4`,
-				[]any{&some}, name(account), int(lane), sample, since.UnixMilli())
+				SELECT COUNT(*) FROM (SELECT customer_id FROM queue WHERE account = $1 AND lane = $2 ORDER BY due_at, customer_id LIMIT $3) AS waiting
+				JOIN customers c ON c.id = waiting.customer_id
+				JOIN deliveries d ON d.customer_id = waiting.customer_id AND d.kind = 'contact' AND d.state IN ('pending', 'dead') AND d.state = 'pending'
+				WHERE `+condition, []any{&some}, append([]any{name(account), int(lane), sample}, args...)...)
 			if err != nil {
 				return err
 			}
@@ -130,5 +144,88 @@ func (t *tx) findUnlinked(account string, connectors []string, entries []store.D
 			customers = append(customers, u.customer)
 			return err
 		}, account, rows{names}, rows{kinds, values})
+	return found, customers, err
+}
+
+// Refresh implements store.Linker.
+func (s *Store) Refresh(ctx context.Context, lease store.Lease, account string, connectors []string, entries []store.DirectoryEntry) (int, error) {
+	refreshed := 0
+	err := s.write(ctx, "refresh customers", func(t *tx) error {
+		if err := t.fence(lease); err != nil {
+			return err
+		}
+		found, customers, err := t.unwritten(account, connectors, entries)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		if t.dialect.lock != "" { // others write meanwhile: look again with the locks
+			if err := t.lockCustomers(customers); err != nil {
+				return err
+			}
+			if found, customers, err = t.unwritten(account, connectors, entries); err != nil {
+				return err
+			}
+		}
+		b := &settling{customers: customers}
+		for _, e := range entries {
+			for _, u := range found[e.Held.ID] {
+				held := e.Held
+				held.Lists, held.Left = with(u.held.Lists, held.Lists), u.held.Left
+				held.Refused, held.Taken = u.held.Refused, u.held.Taken
+				b.done = append(b.done, store.Settlement{Delivery: store.Delivery{CustomerID: u.customer, Connector: u.connector}, Held: &held})
+			}
+		}
+		refreshed = len(b.done)
+		return t.saveHeld(b)
+	})
+	return refreshed, err
+}
+
+// with returns a and what b has beside it.
+func with(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// unwritten is a linked customer to whom nothing was written yet.
+type unwritten struct {
+	customer  int64
+	connector string
+	held      record.Held
+}
+
+// unwritten finds the customers of contacts that were linked and wait for their
+// first write, by contact.
+func (t *tx) unwritten(account string, connectors []string, entries []store.DirectoryEntry) (map[int64][]unwritten, ints, error) {
+	var names texts
+	var contacts, customers ints
+	for _, c := range connectors {
+		names = append(names, name(c))
+	}
+	for _, e := range entries {
+		contacts = append(contacts, e.Held.ID)
+	}
+	found := map[int64][]unwritten{}
+	err := t.query(`
+		SELECT c.contact_id, c.id, c.connector, c.held
+		FROM {rows connector:text} AS k CROSS JOIN {rows contact_id:bigint} AS r CROSS JOIN customers c CROSS JOIN deliveries d
+		WHERE c.connector = k.connector AND c.contact_id = r.contact_id AND c.contact_id IS NOT NULL AND c.merged_into IS NULL
+			AND d.customer_id = c.id AND d.kind = 'contact' AND d.state IN ('pending', 'dead') AND d.state = 'pending' AND d.account = $1
+			AND `+neverWritten, func(r row) error {
+		var contact int64
+		var u unwritten
+		var held []byte
+		err := r.Scan(&contact, &u.customer, &u.connector, &held)
+		if err == nil {
+			u.held, err = decodeHeld(held)
+		}
+		found[contact], customers = append(found[contact], u), append(customers, u.customer)
+		return err
+	}, name(account), rows{names}, rows{contacts})
 	return found, customers, err
 }

@@ -57,6 +57,47 @@ var directoryTests = map[string]func(*fixture){
 			f.Errorf("claimed %q, holding %+v", labels(got), got[0].Held)
 		}
 	},
+	"what changed in the destination is refreshed until something is written": func(f *fixture) {
+		f.person(1, "a@example.com", "")
+		f.person(2, "b@example.com", "")
+		f.link(false, entry(71, "a@example.com", ""), entry(72, "b@example.com", ""))
+		changed := entry(71, "a@example.com", "")
+		changed.Held.Attributes, changed.Held.Lists = map[string]any{"NOTE": "changed"}, []string{"32"}
+		unwritten := func() int {
+			n, err := f.s.CountUnwritten(f.ctx, account, 10)
+			f.must(err)
+			return n
+		}
+		if n := unwritten(); n != 2 {
+			f.Errorf("%d unwritten, want 2", n)
+		}
+		refresh := func(entries ...store.DirectoryEntry) int {
+			n, err := f.s.Refresh(f.ctx, f.deliver, account, []string{connector, "idle"}, entries)
+			f.must(err)
+			return n
+		}
+		if n := refresh(changed, entry(99, "z@example.com", "")); n != 1 || f.holds(1).Attributes["NOTE"] != "changed" || len(f.holds(1).Lists) != 1 {
+			f.Errorf("%d refreshed, held %+v", n, f.holds(1))
+		}
+		if f.holds(2).Attributes["NOTE"] != "there" {
+			f.Errorf("another customer: %+v", f.holds(2))
+		}
+		f.noteConflict("written")
+		f.digest(store.Digest{Customers: customersOf(1), Contacts: []store.ContactChange{contact(1, "b")}})
+		written := f.holds(1)
+		if n := unwritten(); n != 0 {
+			f.Errorf("%d unwritten after a write", n)
+		}
+		changed.Held.ID = written.ID
+		if n := refresh(changed); n != 0 || f.holds(1).Attributes["NOTE"] != written.Attributes["NOTE"] {
+			f.Errorf("%d refreshed after a write, held %+v", n, f.holds(1))
+		}
+		lost := f.deliver
+		f.takeOver(lost)
+		if _, err := f.s.Refresh(f.ctx, lost, account, []string{connector}, []store.DirectoryEntry{changed}); !errors.Is(err, store.ErrLeaseLost) {
+			f.Errorf("without the lease: %v", err)
+		}
+	},
 	"the email's contact goes before the phone's": func(f *fixture) {
 		f.person(1, "a@example.com", "+331")
 		if n, _ := f.link(true, entry(71, "", "+331"), entry(72, "a@example.com", "")); n != 1 || f.holds(1).ID != 72 {
