@@ -74,6 +74,34 @@ func (f *Field) InferredType() string { return f.inferred }
 // IsIdentifier tells whether the rule's target identifies the contact.
 func (f *Field) IsIdentifier() bool { return IsIdentifier(f.To) }
 
+// AttributeKey gives the key of the task attribute that the source reads, without what it stands in; false where the
+// source is a metric, an identifier or an expression.
+func (f *Field) AttributeKey() (string, bool) {
+	p := f.source.direct
+	if p == nil || metricKinds[p.root] != "" || isOwnRoot(p.root) {
+		return "", false
+	}
+	if p.root != rootAttributes {
+		return p.root, true
+	}
+	for i, key := range p.keys {
+		name, isText := key.(string)
+		if isText && (i > 0 || len(p.keys) == 1 || name != "customers" && name != "conversations") {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// isOwnRoot tells whether a root is neither the attributes nor a name that is looked up in them.
+func isOwnRoot(root string) bool {
+	switch root {
+	case rootIdentity, rootFriendlyName, rootEmail, rootPhone, rootTask, rootConversation, rootSurvey, rootWorker, rootQueue, rootEvent:
+		return true
+	}
+	return false
+}
+
 // SourceValue gives the bare value of the rule's source, without condition, default and type; nil when it has none.
 func (f *Field) SourceValue(env *Env) (any, error) { return f.source.Eval(env) }
 

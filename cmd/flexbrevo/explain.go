@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -68,20 +69,35 @@ func sayExplanation(out io.Writer, name string, x pipeline.Explanation) error {
 	fmt.Fprintf(w, "%s: customer %d, known since %s\n", name, x.CustomerID, stamp(x.Since))
 	fmt.Fprintf(w, "  %s\n", x.Standing)
 	fmt.Fprintf(w, "  name\t%s\n  email\t%s\n  phone\t%s\n  identity\t%s\n", orNone(x.Name), orNone(x.Email), orNone(x.Phone), orNone(x.Identity))
+	for _, i := range x.Identifiers {
+		fmt.Fprintf(w, "  known by\t%s %s%s\n", i.Kind, i.Value, ifShared(i.Shared))
+	}
+	for _, id := range x.Absorbed {
+		fmt.Fprintf(w, "  one with\tcustomer %d\n", id)
+	}
 	fmt.Fprintln(w, "\nFACTS")
 	for _, f := range x.Facts {
-		fmt.Fprintf(w, "  %s\t%s %s\t%s\t%s\t%s\t%s\n", stamp(f.At), f.Kind, f.SID, f.Channel, f.State, f.Queue, f.Agent)
+		fmt.Fprintf(w, "  %s\t%s %s\t%s\t%s\t%s\t%s\t%s\n", stamp(f.At), f.Kind, f.SID, f.Channel, f.State, f.Queue, f.Agent, f.Note)
 	}
 	fmt.Fprintln(w, "\nATTRIBUTES")
 	for _, a := range x.Attributes {
-		fmt.Fprintf(w, "  %s\t%s\t%s\tfrom %s\t%s\n", a.Name, shown(a.Value), because(a.State, a.Why), a.Source, a.Rule)
+		fmt.Fprintf(w, "  %s\t%s\t%s\tfrom %s%s\t%s\n", a.Name, shown(a.Value), because(a.State, a.Why)+by(a.Sending), a.Source, ofFact(a.From), a.Rule)
+		for _, o := range a.Older {
+			fmt.Fprintf(w, "  \t%s\t%s\tfrom %s%s\t\n", shown(o.Value), "not sent: older than what is there", a.Source, ofFact(&o))
+		}
 	}
 	for _, l := range x.Lists {
-		fmt.Fprintf(w, "  list %s\t%s\n", l.List, l.State)
+		fmt.Fprintf(w, "  list %s\t%s\n", l.List, l.State+by(l.Sending))
 	}
 	fmt.Fprintln(w, "\nEVENTS")
 	for _, e := range x.Events {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", stamp(e.At), e.Name, e.ID, eventState(e), e.Rule)
+	}
+	if len(x.Writes) > 0 {
+		fmt.Fprintln(w, "\nWRITES OF THE CONTACT")
+	}
+	for _, d := range x.Writes {
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", stamp(d.At), because(d.State, d.Why), answered(d.Call, d.Status), strings.Join(d.Sent, ", "))
 	}
 	if len(x.Omissions) > 0 {
 		fmt.Fprintln(w, "\nLEFT OUT")
@@ -93,6 +109,42 @@ func sayExplanation(out io.Writer, name string, x pipeline.Explanation) error {
 	return w.Flush()
 }
 
+func ifShared(shared bool) string {
+	if shared {
+		return ", shared by several customers: it links nobody"
+	}
+	return ""
+}
+
+func ofFact(s *pipeline.SourceLine) string {
+	if s == nil {
+		return ""
+	}
+	return " of " + s.SID + " at " + stamp(s.At)
+}
+
+// by says when and by which call something was sent, and what Brevo answered.
+func by(s pipeline.Sending) string {
+	if s.Call == "" {
+		return ""
+	}
+	text := ", by " + answered(s.Call, s.Status)
+	if s.SentAt != nil {
+		text += " at " + stamp(*s.SentAt)
+	}
+	return text
+}
+
+func answered(call string, status int) string {
+	switch {
+	case call == "":
+		return "no call"
+	case status == 0:
+		return call + " (no answer)"
+	}
+	return fmt.Sprintf("%s (answered %d)", call, status)
+}
+
 func eventState(e pipeline.EventLine) string {
 	s := because(e.State, e.Why)
 	if e.SettledAt != nil {
@@ -101,8 +153,8 @@ func eventState(e pipeline.EventLine) string {
 	if e.NextAttemptAt != nil {
 		s += ", due " + stamp(*e.NextAttemptAt)
 	}
-	if e.Status != 0 {
-		s += fmt.Sprintf(" (Brevo answered %d)", e.Status)
+	if e.Call != "" {
+		s += ", by " + answered(e.Call, e.Status)
 	}
 	return s
 }

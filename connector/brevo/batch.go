@@ -246,6 +246,9 @@ func (b *batching) settle(got answer, err error) {
 		b.all(record.Outcome{Status: got.status})
 	}
 	b.outcomes[b.sent[0]].Calls = 1
+	for _, i := range b.sent {
+		b.outcomes[i].Call = opBatch
+	}
 }
 
 // isRefused says whether an answer is about the batch and not about its events.

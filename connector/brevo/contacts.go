@@ -67,6 +67,11 @@ type writing struct {
 	// notOurs are contacts of other customers of ours, which are never adopted.
 	notOurs []int64
 	calls   int
+	// op is the last writing call that was made, status its answer, sent what Brevo
+	// took of all.
+	op     string
+	status int
+	sent   []string
 	// learnt are omissions that Brevo's answers gave; they are told even when the
 	// attempt fails, because the next one will not find them out again.
 	learnt []record.Omission
@@ -139,6 +144,9 @@ func (w *writing) call(ctx context.Context, op string, k kind, method, path stri
 	kept := errors.As(err, &e) && e.Status == 0 && (e.Reason == failure.RateLimited || e.Reason == failure.Interrupted)
 	if !kept {
 		w.calls++
+		if k == write {
+			w.op, w.status = op, got.status
+		}
 	}
 	return got, err
 }
@@ -292,6 +300,24 @@ func (w *writing) accepted(b *contactBody) {
 	for _, id := range b.Unlink {
 		leaveList(&w.held, id)
 	}
+	w.sent = append(w.sent, w.namesIn(b)...)
+}
+
+// namesIn returns the names of what a body says, lists as the rules name them.
+func (w *writing) namesIn(b *contactBody) []string {
+	out := identifiersIn(b)
+	for _, want := range w.want.attributes {
+		if _, sent := b.Attributes[want.name]; sent {
+			out = append(out, want.name)
+		}
+	}
+	for _, ref := range refsOf(w.want.lists, b.ListIDs) {
+		out = append(out, "list "+ref)
+	}
+	for _, ref := range refsOf(w.want.leave, b.Unlink) {
+		out = append(out, "off list "+ref)
+	}
+	return out
 }
 
 // acceptedIdentifier notes an identifier if the body carried it.
@@ -321,7 +347,7 @@ func (w *writing) done() record.Outcome {
 		}
 	}
 	forgetEmpty(&w.held)
-	return record.Outcome{Held: w.held, Calls: w.calls, Omissions: w.omissions()}
+	return record.Outcome{Held: w.held, Call: w.op, Sent: w.sent, Status: w.status, Calls: w.calls, Omissions: w.omissions()}
 }
 
 // skip is the outcome when nothing is to be sent.
@@ -355,7 +381,7 @@ func (w *writing) fail(err error) record.Outcome {
 		forgetEmpty(&w.held)
 	}
 	out := failed(err)
-	out.Held, out.Calls, out.Omissions = w.held, w.calls, w.learnt
+	out.Held, out.Call, out.Sent, out.Calls, out.Omissions = w.held, w.op, w.sent, w.calls, w.learnt
 	return out
 }
 

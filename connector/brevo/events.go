@@ -68,7 +68,7 @@ func (d *Destination) deliverEvent(ctx context.Context, c record.Change) record.
 	if err != nil {
 		out = failed(err)
 	}
-	out.Held, out.Status, out.Calls = c.Held, got.status, w.calls
+	out.Held, out.Status, out.Call, out.Calls = c.Held, got.status, w.op, w.calls
 	return out
 }
 

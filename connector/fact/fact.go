@@ -162,6 +162,22 @@ func (f *Fact) SetPart(name string, p Part) {
 // nests are the attributes whose keys are merged one by one (design 3.2).
 var nests = [...]string{"conversations", "customers"}
 
+// Said returns when the newest attribute of a bare key was said, inside a nest or
+// not; the zero time where there is none.
+func (f *Fact) Said(key string) time.Time {
+	newest := int64(0)
+	for name, v := range f.Attributes {
+		_, inner, nested := split(name)
+		if name == key || nested && inner == key {
+			newest = max(newest, v.T)
+		}
+	}
+	if newest == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(newest).UTC()
+}
+
 // Nested returns the entry name of a key inside a nest: Nested("conversations",
 // "outcome"). A NUL byte separates them, which no key of JSON from Twilio needs,
 // and which keeps a literal "conversations.outcome" key apart.

@@ -153,7 +153,7 @@ func (s *session) batch(runs [][]store.Delivery) []store.Settlement {
 	for i, outcome := range s.o.Destination.(Batcher).DeliverBatch(s.hard, changes) {
 		s.circuit.note(s.o.Account, outcome)
 		st := s.judge(sent[i], outcome)
-		st.Status, st.Omissions = outcome.Status, outcome.Omissions
+		st.Status, st.Omissions, st.Call = outcome.Status, outcome.Omissions, outcome.Call
 		if st.State == store.Pending && len(out) > first && out[first].State == store.Pending {
 			st.NextAttemptAt = out[first].NextAttemptAt
 		}

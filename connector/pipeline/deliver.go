@@ -384,6 +384,7 @@ func (s *session) one(d store.Delivery) store.Settlement {
 	s.circuit.note(s.o.Account, outcome)
 	settlement := s.judge(d, outcome)
 	settlement.Status, settlement.Omissions = outcome.Status, outcome.Omissions
+	settlement.Call, settlement.Sent = outcome.Call, outcome.Sent
 	if d.Kind == store.ContactDelivery {
 		settlement.Held = &outcome.Held
 	}

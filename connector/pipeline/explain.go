@@ -15,91 +15,6 @@ import (
 	"flexbrevo/mapping"
 )
 
-// Explanation says of one customer what is known, what the destination holds and
-// why, and what was not sent and why. It is computed by the same rules and the
-// same profile that decide what is sent.
-type Explanation struct {
-	CustomerID int64      `json:"customerId"`
-	Since      time.Time  `json:"since"`
-	ContactID  int64      `json:"contactId,omitempty"`
-	Standing   string     `json:"standing"` // of the contact as a whole
-	Email      string     `json:"email,omitempty"`
-	Phone      string     `json:"phone,omitempty"`
-	Identity   string     `json:"identity,omitempty"`
-	Name       string     `json:"name,omitempty"`
-	Facts      []FactLine `json:"facts"`
-	// Attributes are those that rules may write, in the order of the rules.
-	Attributes []AttributeLine `json:"attributes"`
-	Lists      []ListLine      `json:"lists"`
-	Events     []EventLine     `json:"events"`
-	Omissions  []OmissionLine  `json:"omissions"`
-}
-
-// FactLine is one task, conversation or survey answer.
-type FactLine struct {
-	Kind    fact.Kind `json:"kind"`
-	SID     string    `json:"sid"`
-	At      time.Time `json:"at"`
-	Channel string    `json:"channel,omitempty"`
-	State   string    `json:"state,omitempty"`
-	Queue   string    `json:"queue,omitempty"`
-	Agent   string    `json:"agent,omitempty"`
-}
-
-// AttributeLine is one attribute: where its value comes from and where it stands.
-type AttributeLine struct {
-	Name   string `json:"name"`
-	Value  any    `json:"value,omitempty"`  // as the rules give it now
-	Held   any    `json:"held,omitempty"`   // as Brevo is known to hold it
-	Source string `json:"source,omitempty"` // the source field
-	Rule   string `json:"rule,omitempty"`   // file:line:column
-	// State is one of "in Brevo", "waiting", "not sent", "nothing to send".
-	State string `json:"state"`
-	// Why says the reason of what was not sent.
-	Why string `json:"why,omitempty"`
-}
-
-// ListLine is one list the customer belongs to.
-type ListLine struct {
-	List  string `json:"list"`
-	State string `json:"state"`
-}
-
-// EventLine is one thing that happened and what became of it.
-type EventLine struct {
-	Type string    `json:"type"`
-	Name string    `json:"name,omitempty"` // in Brevo
-	ID   string    `json:"id"`
-	At   time.Time `json:"at"`
-	Rule string    `json:"rule,omitempty"`
-	// State is "delivered", "skipped", "waiting", "unknown", "given up" or "not sent".
-	State string `json:"state"`
-	Why   string `json:"why,omitempty"`
-	// SettledAt is when it came to its final state; zero while it has none.
-	SettledAt *time.Time `json:"settledAt,omitempty"`
-	// NextAttemptAt is when a waiting one is due.
-	NextAttemptAt *time.Time `json:"nextAttemptAt,omitempty"`
-	Attempts      int        `json:"attempts,omitempty"`
-	Status        int        `json:"status,omitempty"` // HTTP status of the last answer
-}
-
-// OmissionLine is something that was left out.
-type OmissionLine struct {
-	What   string    `json:"what"`
-	Value  string    `json:"value,omitempty"` // masked
-	Reason string    `json:"reason"`
-	Rule   string    `json:"rule,omitempty"`
-	At     time.Time `json:"at"`
-}
-
-// States that explanations speak of.
-const (
-	stateHeld    = "in Brevo"
-	stateWaiting = "waiting"
-	stateNotSent = "not sent"
-	stateNothing = "nothing to send"
-)
-
 // Explain explains the customers among what was loaded. history is what the store
 // kept of each customer's deliveries and omissions.
 func (d *Digest) Explain(n *store.Neighbours, history map[int64]store.History) []Explanation {
@@ -115,7 +30,7 @@ func (d *Digest) Explain(n *store.Neighbours, history map[int64]store.History) [
 	}
 	var out []Explanation
 	for _, id := range sortedIDs(byID) {
-		e := &explainer{d: d, b: b, customer: byID[id], history: history[id], states: owned[id]}
+		e := &explainer{d: d, b: b, customer: byID[id], history: history[id], states: owned[id], tokens: n.Tokens}
 		out = append(out, e.explain(sharedOf(n)))
 	}
 	return out
@@ -146,6 +61,7 @@ type explainer struct {
 	customer store.Customer
 	history  store.History
 	states   []*state
+	tokens   []store.StoredToken
 }
 
 func (e *explainer) explain(shared map[string]bool) Explanation {
@@ -161,6 +77,7 @@ func (e *explainer) explain(shared map[string]bool) Explanation {
 	out := Explanation{
 		CustomerID: e.customer.ID, Since: e.customer.CreatedAt, ContactID: e.customer.Held.ID,
 		Email: p.Email, Phone: p.Phone, Identity: p.Identity, Name: p.FriendlyName,
+		Identifiers: e.identifiers(p), Absorbed: e.history.Absorbed, Writes: e.writes(),
 		Facts: factLines(p, facts), Standing: e.standing(p, contact),
 		Attributes: e.attributes(p, contact), Lists: e.lists(contact), Events: e.events(p, contact),
 	}
@@ -177,18 +94,18 @@ func (e *explainer) standing(p *profile.Profile, contact *record.Contact) string
 	switch {
 	case held.Deleted:
 		return "deleted in Brevo; it is not made again"
+	case e.history.Owed:
+		return "waiting: " + whyOwed
 	case contact == nil && p.Contacts == 0 && !p.Surveyed:
 		return "no contact: nothing in the connector's scope happened"
 	case contact == nil:
 		return "no contact: neither an email nor a phone is known; the facts wait until one is"
 	case known && last.State == store.Dead:
-		return fmt.Sprintf("given up after %d attempts: %s", last.Attempts, last.Reason)
-	case known && last.State == store.Pending && last.Attempts > 0:
-		return "will be tried again at " + last.NextAttemptAt.UTC().Format(time.RFC3339) + ": " + last.Reason
+		return "given up after " + times(last.Attempts) + ": " + words(last)
 	case known && (last.State == store.Pending || last.State == store.Sending):
-		return "a change waits to be sent"
+		return "a change waits: " + words(last)
 	case known && last.State == store.Skipped && held.ID == 0:
-		return "not written: " + last.Reason
+		return "not written: " + words(last)
 	case held.ID != 0:
 		return fmt.Sprintf("contact %d in Brevo", held.ID)
 	}
@@ -206,7 +123,7 @@ func (e *explainer) lastContact() (store.Delivery, bool) {
 
 func factLines(p *profile.Profile, facts []*fact.Fact) []FactLine {
 	tasks := map[string]*profile.Task{}
-	for _, t := range p.Tasks {
+	for _, t := range p.AllTasks() {
 		tasks[t.SID] = t
 	}
 	out := make([]FactLine, 0, len(facts))
@@ -215,6 +132,7 @@ func factLines(p *profile.Profile, facts []*fact.Fact) []FactLine {
 		if t := tasks[f.SID]; t != nil {
 			l.Channel, l.Queue, l.Agent = t.Channel, t.Queue, t.Worker
 			l.State, _ = t.Env()["state"].(string)
+			l.Note = note(t)
 		}
 		out = append(out, l)
 	}
@@ -238,7 +156,8 @@ func (e *explainer) attributes(p *profile.Profile, contact *record.Contact) []At
 	environment := env(p)
 	for _, f := range e.d.o.Rules.Fields {
 		v, err := f.Apply(environment)
-		l := AttributeLine{Name: v.To, Source: v.Source, Rule: v.Rule.String(), Held: e.held(v.To)}
+		l := AttributeLine{Name: v.To, Source: v.Source, Rule: v.Rule.String(), Held: e.held(v.To), Sending: e.sending(v.To)}
+		l.From, l.Older = sources(f, p)
 		switch sent, ok := sentAs(contact, v); {
 		case err != nil:
 			l.State, l.Why = stateNotSent, "the rule gave an error: "+err.Error()
@@ -298,21 +217,25 @@ func (e *explainer) where(name string, value any) (state, why string) {
 	if sameValue(e.held(name), value) {
 		return stateHeld, ""
 	}
-	for _, o := range e.history.Omissions {
-		if strings.EqualFold(o.What, name) {
-			return stateNotSent, o.Reason
-		}
+	if o, left := e.omission(name); left {
+		return stateNotSent, o.Reason
 	}
 	last, known := e.lastContact()
 	switch {
+	case e.history.Owed:
+		return stateWaiting, whyOwed
 	case e.customer.Held.Deleted:
 		return stateNotSent, reasonDeleted
 	case known && (last.State == store.Pending || last.State == store.Sending):
-		return stateWaiting, last.Reason
+		return stateWaiting, words(last)
 	case known && last.State == store.Dead:
-		return stateNotSent, "the contact was given up: " + last.Reason
-	case known && last.State == store.Skipped:
-		return stateNotSent, last.Reason
+		return stateNotSent, "the contact was given up: " + words(last)
+	case known && last.State == store.Skipped && e.customer.Held.ID == 0:
+		return stateNotSent, words(last)
+	case known && last.State != store.Unknown && took(last, name, value):
+		return stateHeld, "" // in the account's own terms, such as the number of a category
+	case known && keeps(last, name):
+		return stateNotSent, "Brevo holds another value, which the rule does not replace (overwrite: false)"
 	case e.held(name) != nil:
 		return stateNotSent, "Brevo holds another value, which is not replaced"
 	}
@@ -355,7 +278,7 @@ func (e *explainer) lists(contact *record.Contact) []ListLine {
 				state = stateNotSent + ": " + o.Reason
 			}
 		}
-		out = append(out, ListLine{l, state})
+		out = append(out, ListLine{l, state, e.sending("list " + l)})
 	}
 	return out
 }
@@ -378,7 +301,7 @@ func (e *explainer) events(p *profile.Profile, contact *record.Contact) []EventL
 		}
 		l := EventLine{Type: m.Type, Name: rule.Name, ID: m.Key, At: m.At, Rule: rule.At.String()}
 		if d, ok := known[m.Key]; ok {
-			fromDelivery(&l, d)
+			e.fromDelivery(&l, d)
 		} else {
 			e.withoutDelivery(&l, environment, &m, contact)
 		}
@@ -387,16 +310,19 @@ func (e *explainer) events(p *profile.Profile, contact *record.Contact) []EventL
 	return out
 }
 
-func fromDelivery(l *EventLine, d store.Delivery) {
-	l.Attempts, l.Status, l.Why = d.Attempts, d.Status, d.Reason
+func (e *explainer) fromDelivery(l *EventLine, d store.Delivery) {
+	l.Attempts, l.Status, l.Call, l.Why = d.Attempts, d.Status, d.Call, words(d)
 	if !d.SettledAt.IsZero() {
 		l.SettledAt = &d.SettledAt
 	}
 	switch d.State {
 	case store.Pending, store.Sending:
 		l.State, l.NextAttemptAt = stateWaiting, &d.NextAttemptAt
+		if last, known := e.lastContact(); d.Reason == "" && known && last.State == store.Pending {
+			l.Why = "goes after the contact, which waits: " + words(last)
+		}
 	case store.Dead:
-		l.State = "given up"
+		l.State = stateDead
 	case store.Withdrawn:
 		l.State, l.Why = stateNotSent, "a later record showed it in another light before it was sent"
 	default:
@@ -419,6 +345,8 @@ func (e *explainer) withoutDelivery(l *EventLine, environment *mapping.Env, m *p
 	l.State = stateNotSent
 	outcome, err := e.d.o.Rules.Events[m.Type].Apply(envOf(environment, m))
 	switch {
+	case e.history.Owed:
+		l.State, l.Why = stateWaiting, whyOwed
 	case e.d.o.Wants != nil && !e.d.o.Wants(m.Type):
 		l.Why = "switched off under sync"
 	case !outcome.When && outcome.Note != "":

@@ -25,6 +25,11 @@ type Outcome struct {
 	RetryAfter time.Duration
 	// Status is the last HTTP status, 0 when none came.
 	Status int
+	// Call is the last writing call that was made, for example "POST /events"; empty
+	// where none was. Sent names what a contact's call made the destination take:
+	// identifiers, attributes, and lists as "list 32" or "off list 32".
+	Call string
+	Sent []string
 	// Calls is how many requests it took.
 	Calls int
 	// Omissions are what was left out of what was sent.

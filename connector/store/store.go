@@ -324,6 +324,10 @@ type Delivery struct {
 	UnknownSince time.Time
 	Reason       string // of the last outcome
 	Status       int    // HTTP status of the last outcome
+	// Call is the last call that was made of it, Sent what that made the destination
+	// take; see record.Outcome.
+	Call string
+	Sent []string
 	// Held is what the destination holds for the customer, as of the claim.
 	Held record.Held
 }
@@ -373,6 +377,9 @@ type Settlement struct {
 	Uncounted bool
 	Reason    string
 	Status    int
+	// Call and Sent replace the delivery's where they are not empty.
+	Call string
+	Sent []string
 	// Held replaces what the destination holds, when not nil; unless its contact
 	// belongs to another customer of the connector: then it is not stored, and the
 	// rest of the settlement is.
@@ -444,7 +451,7 @@ type Reader interface {
 	// LoadCustomer returns a customer with everything known of them.
 	LoadCustomer(ctx context.Context, connector string, id int64) (*Neighbours, error)
 	// LoadHistory returns what is kept of a customer's deliveries, newest first and
-	// at most limit, and all omissions noted on them.
+	// at most limit, all omissions noted on them, and how they stand beside others.
 	LoadHistory(ctx context.Context, connector string, customerID int64, limit int) (History, error)
 	// LoadDeliveries returns deliveries in a state, newest first; state "" for all.
 	LoadDeliveries(ctx context.Context, connector string, state DeliveryState, limit int) ([]Delivery, error)
@@ -454,6 +461,10 @@ type Reader interface {
 type History struct {
 	Deliveries []Delivery
 	Omissions  []NotedOmission
+	// Absorbed are customers that were merged into this one.
+	Absorbed []int64
+	// Owed says that a backfill still owes the customer something.
+	Owed bool
 }
 
 // NotedOmission is an omission with the moment it was last noted.

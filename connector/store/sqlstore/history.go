@@ -18,6 +18,9 @@ func (s *Store) LoadHistory(ctx context.Context, connector string, customerID in
 		if err != nil {
 			return err
 		}
+		if err := t.standsBeside(&h, connector, customerID); err != nil {
+			return err
+		}
 		return t.query(`
 			SELECT what, value, reason, rule, last_at FROM omissions WHERE connector = $1 AND customer_id = $2
 			ORDER BY last_at DESC, what, reason`, func(r row) error {
@@ -31,4 +34,22 @@ func (s *Store) LoadHistory(ctx context.Context, connector string, customerID in
 		return store.History{}, err
 	}
 	return h, nil
+}
+
+// standsBeside reads who was merged into a customer, and whether a backfill owes them
+// something.
+func (t *tx) standsBeside(h *store.History, connector string, customer int64) error {
+	err := t.query(`SELECT id FROM customers WHERE merged_into = $1 ORDER BY id`, func(r row) error {
+		var id int64
+		err := r.Scan(&id)
+		h.Absorbed = append(h.Absorbed, id)
+		return err
+	}, customer)
+	if err != nil {
+		return err
+	}
+	return t.query(`SELECT customer_id FROM owed WHERE connector = $1 AND customer_id = $2`, func(row) error {
+		h.Owed = true
+		return nil
+	}, name(connector), customer)
 }

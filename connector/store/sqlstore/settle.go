@@ -122,7 +122,7 @@ func (t *tx) settle(b *settling) error {
 // again when its unknown outcome is found out.
 func (t *tx) saveOutcomes(b *settling, superseded map[int64]bool) error {
 	var ids, counted, statuses ints
-	var states, reasons texts
+	var states, reasons, calls, sent texts
 	var next, settledAt, unknownSince moments
 	for _, s := range b.done {
 		o := settled(s, b.now, superseded[s.Delivery.CustomerID])
@@ -130,14 +130,24 @@ func (t *tx) saveOutcomes(b *settling, superseded map[int64]bool) error {
 		counted = append(counted, flag(s.Delivery.State == store.Sending && !s.Uncounted))
 		statuses, next = append(statuses, int64(s.Status)), append(next, o.NextAttemptAt)
 		settledAt, unknownSince = append(settledAt, o.SettledAt), append(unknownSince, o.UnknownSince)
+		names := ""
+		if len(s.Sent) > 0 {
+			var err error
+			if names, err = encode("names of what was sent", s.Sent); err != nil {
+				return err
+			}
+		}
+		calls, sent = append(calls, name(s.Call)), append(sent, names)
 	}
 	_, err := t.exec(`
 		UPDATE deliveries SET state = r.state, attempts = deliveries.attempts + r.counted, status = r.status,
 			reason = r.reason, next_attempt_at = COALESCE(r.next_attempt_at, deliveries.next_attempt_at),
-			settled_at = r.settled_at, unknown_since = r.unknown_since
-		FROM {rows id:bigint state:text counted:bigint status:bigint reason:text next_attempt_at:bigint settled_at:bigint unknown_since:bigint} AS r
+			settled_at = r.settled_at, unknown_since = r.unknown_since,
+			call = CASE WHEN r.call <> '' THEN r.call ELSE deliveries.call END,
+			sent = CASE WHEN r.sent <> '' THEN r.sent ELSE deliveries.sent END
+		FROM {rows id:bigint state:text counted:bigint status:bigint reason:text next_attempt_at:bigint settled_at:bigint unknown_since:bigint call:text sent:text} AS r
 		WHERE deliveries.id = r.id AND deliveries.state IN ('sending', 'unknown')`,
-		rows{ids, states, counted, statuses, reasons, next, settledAt, unknownSince})
+		rows{ids, states, counted, statuses, reasons, next, settledAt, unknownSince, calls, sent})
 	return err
 }
 
