@@ -30,7 +30,7 @@ export interface FlexGlobal {
 export interface FlexManager {
   /** The token changes while the agent is logged in; it is read before every post. */
   user?: { token?: string };
-  workerClient?: { sid?: string } | null;
+  workerClient?: { sid?: string } | null | undefined;
   /** Flex configuration as Twilio serves it; customers keep settings in `ui_attributes`. */
   serviceConfiguration?: { ui_attributes?: Record<string, unknown> | null };
 }
