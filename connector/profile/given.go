@@ -199,7 +199,7 @@ const (
 // Note adds to a freshly decoded fact the identifiers it was seen with. It must
 // be called on what one record tells, before that is merged.
 func Note(f *fact.Fact, o *Options) {
-	if f.Kind != fact.Task && f.Kind != fact.Conversation && f.Kind != fact.Survey {
+	if f.Kind == fact.Worker || f.Kind == fact.Queue {
 		return
 	}
 	g := Identifiers(f, o)

@@ -61,7 +61,8 @@ func (b *builder) sharedPhone() {
 }
 
 // contactAttributes merges over the customer's contact tasks in scope; where
-// there is none, over its threads.
+// there is none, over its threads. What is told of the customer alone counts with
+// either.
 func (b *builder) contactAttributes() map[string]any {
 	var facts []*fact.Fact
 	for _, t := range b.Tasks {
@@ -70,6 +71,11 @@ func (b *builder) contactAttributes() map[string]any {
 	if len(facts) == 0 {
 		for _, t := range b.Threads {
 			facts = append(facts, t.Fact)
+		}
+	}
+	for _, r := range b.readings {
+		if r.Kind == fact.Customer {
+			facts = append(facts, r.Fact)
 		}
 	}
 	return fact.Newest(facts...)

@@ -2,6 +2,7 @@ package twilio
 
 import (
 	"encoding/json"
+	"strings"
 
 	"flexbrevo/connector/fact"
 	"flexbrevo/connector/record"
@@ -10,6 +11,7 @@ import (
 const (
 	ignoredNoLink   = "names neither a task nor a conversation"
 	ignoredNoValues = "an item without values"
+	ignoredNobody   = "names neither a task, a conversation, an email nor a phone"
 )
 
 // decodeSync reads an item of Twilio Sync. No common shape exists (facts/twilio.md
@@ -29,7 +31,7 @@ func decodeSync(r record.Record) (Decoded, error) {
 	if values == nil && textOf(data) == "" {
 		return Decoded{Ignored: ignoredNoValues}, nil
 	}
-	s := syncItem{record: r, named: first(item.text("key"), item.text("unique_name")), data: data, values: lower(values)}
+	s := syncItem{record: r, object: body.Object, named: first(item.text("key"), item.text("unique_name"), item.text("index")), data: data, values: lower(values)}
 	if r.Type == SyncSurvey {
 		return s.survey(), nil
 	}
@@ -39,6 +41,7 @@ func decodeSync(r record.Record) (Decoded, error) {
 // syncItem is an item with the name it goes by.
 type syncItem struct {
 	record record.Record
+	object string // in which the item is
 	named  string
 	data   json.RawMessage
 	values post
@@ -104,7 +107,8 @@ func (s syncItem) attributes() Decoded {
 	if f.SID == "" {
 		f = &fact.Fact{Kind: fact.Conversation, SID: s.conversation()}
 	}
-	if f.SID == "" {
+	customer := s.record.Type == SyncCustomer && f.SID == ""
+	if f.SID == "" && !customer {
 		return Decoded{Ignored: ignoredNoLink}
 	}
 	values := map[string]any{}
@@ -126,8 +130,37 @@ func (s syncItem) attributes() Decoded {
 	if len(values) == 0 {
 		return Decoded{Ignored: ignoredNoValues}
 	}
+	if customer {
+		if f = s.customer(values); f == nil {
+			return Decoded{Ignored: ignoredNobody}
+		}
+	}
 	f.SetAttributes(map[string]any{nest: values}, s.record.At)
 	return Decoded{Facts: []*fact.Fact{f}}
+}
+
+// customer begins what is told of a customer alone: who it is say the values, or else
+// the item's key, which then joins them. An address is in no SID, because SIDs are
+// shown.
+func (s syncItem) customer(values map[string]any) *fact.Fact {
+	if first(s.values.text("email"), s.values.text("phone")) == "" {
+		switch {
+		case strings.Contains(s.named, "@"):
+			values["email"] = s.named
+		case isDialled(s.named):
+			values["phone"] = s.named
+		default:
+			return nil
+		}
+	}
+	return &fact.Fact{Kind: fact.Customer, SID: "sync:" + contentHash([]byte(s.object), []byte(s.named))}
+}
+
+// isDialled says that a key looks like a phone number; whether it is one is for
+// others to say.
+func isDialled(key string) bool {
+	digits := strings.TrimPrefix(strings.TrimPrefix(key, "whatsapp:"), "+")
+	return len(digits) >= 6 && strings.Trim(digits, "0123456789 -.()") == ""
 }
 
 // textual returns a JSON string, and nothing for any other value.

@@ -1,6 +1,9 @@
 package twilio
 
 import (
+	"fmt"
+	"io"
+	"net/http"
 	"testing"
 	"time"
 
@@ -68,6 +71,10 @@ func TestDecodeSync(t *testing.T) {
 		"disposition":           {kind: SyncDisposition, item: `{"key":"` + task + `","data":{"disposition":"Refund","case":"1"}}`, fact: fact.Key{Kind: fact.Task, SID: task}, outcome: "Refund"},
 		"of a conversation":     {kind: SyncDisposition, item: `{"key":"` + conversation + `","data":{"outcome":"Sold"}}`, fact: fact.Key{Kind: fact.Conversation, SID: conversation}, outcome: "Sold"},
 		"disposition of nobody": {kind: SyncDisposition, item: `{"key":"WR1","data":{"outcome":"Sold"}}`, ignored: ignoredNoLink},
+		"customer by email":     {kind: SyncCustomer, item: `{"key":"jane.doe@example.com","data":{"tier":"gold"}}`, fact: fact.Key{Kind: fact.Customer, SID: "sync:" + contentHash([]byte("o"), []byte("jane.doe@example.com"))}},
+		"customer by phone":     {kind: SyncCustomer, item: `{"key":"whatsapp:+33612345678","data":{"tier":"gold"}}`, fact: fact.Key{Kind: fact.Customer, SID: "sync:" + contentHash([]byte("o"), []byte("whatsapp:+33612345678"))}},
+		"customer named inside": {kind: SyncCustomer, item: `{"index":"7","data":{"email":"jane.doe@example.com"}}`, fact: fact.Key{Kind: fact.Customer, SID: "sync:" + contentHash([]byte("o"), []byte("7"))}},
+		"customer of nobody":    {kind: SyncCustomer, item: `{"key":"abc","data":{"tier":"gold"}}`, ignored: ignoredNobody},
 		"customer":              {kind: SyncCustomer, item: `{"key":"` + task + `","data":{"tier":"gold"}}`, fact: fact.Key{Kind: fact.Task, SID: task}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,5 +94,31 @@ func TestDecodeSync(t *testing.T) {
 	}
 	if _, err := Decode(record.Record{Type: SyncSurvey, Via: record.Poll, Body: []byte(`[]`)}); err == nil {
 		t.Error("a body that is no object is taken")
+	}
+}
+
+// TestWhatExpiresTakesNothingBack lets an item vanish, and then its map: nothing is
+// handed over, and nothing fails.
+func TestWhatExpiresTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	item := func(n int) string {
+		return fmt.Sprintf(`{"key":%q,"revision":"1","date_updated":"2026-11-20T12:00:00Z","data":{"disposition":"Refund"}}`, sid("WT", n))
+	}
+	answers := [][]string{{item(1), item(2)}, {item(2)}, {}, nil}
+	n := 0
+	source := sourceAt(t, stub{answer: func(w http.ResponseWriter, _ *http.Request) {
+		if answers[n] == nil {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `{"code":20404,"status":404}`)
+			return
+		}
+		list(w, "items", 100, "", answers[n]...)
+	}}, nil, Options{SyncObjects: []SyncObject{{Service: "default", Map: "m", Type: SyncDisposition}}}, time.Now)
+	k := newKept()
+	for n = range answers {
+		k.fetch(t, source, SyncStream)
+		if len(k.records) != 2 || k.again != 0 {
+			t.Errorf("after answer %d: %d records, %d of them again", n+1, len(k.records), k.again)
+		}
 	}
 }
