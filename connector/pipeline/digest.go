@@ -60,6 +60,9 @@ func NewDigest(o DigestOptions) *Digest {
 	if o.Batch == 0 {
 		o.Batch = 250
 	}
+	if o.Profile.Memo == nil {
+		o.Profile.Memo = &profile.Memo{}
+	}
 	return &Digest{o: o}
 }
 

@@ -164,7 +164,7 @@ func (g *gather) normalPhone(s string) (string, bool) {
 	if _, noted := g.f.Parts[seenPhone+number]; noted {
 		return number, true
 	}
-	return Phone(number, g.o.Region)
+	return g.o.Memo.phone(number, g.o.Region)
 }
 
 func (g *gather) refuse(what, value, reason string) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // ErrSyntax says that a text is not one JSON value, or not one of the kind asked
@@ -77,6 +78,10 @@ type Reader struct {
 
 // Read begins to read a text.
 func Read(text string) *Reader { return &Reader{text: text} }
+
+// ReadBytes is Read without a copy: b must not change as long as anything lives that
+// was read from it.
+func ReadBytes(b []byte) *Reader { return &Reader{text: unsafe.String(unsafe.SliceData(b), len(b))} }
 
 // End returns ErrSyntax unless all was as asked and nothing but space is left.
 func (r *Reader) End() error {

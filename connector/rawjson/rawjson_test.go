@@ -63,6 +63,9 @@ func agree(t *testing.T, text string) {
 		}
 	}
 	object, isObject := want.(map[string]any)
+	if in := rawjson.ReadBytes([]byte(text)); !reflect.DeepEqual(in.Any(), want) && valid || (in.End() == nil) != valid {
+		t.Fatalf("ReadBytes(%.200q) differs", text)
+	}
 	members, err := rawjson.Members(text, nil)
 	if (err == nil) != isObject {
 		t.Fatalf("Members(%.200q): %v, is an object: %v", text, err, isObject)

@@ -85,7 +85,7 @@ type page struct {
 // RFC 2822 would lose the page (facts/twilio.md 11.4).
 func readPage(body []byte, key string) (page, error) {
 	var p page
-	r := rawjson.Read(string(body))
+	r := rawjson.ReadBytes(body)
 	r.Object(func(name string) {
 		switch {
 		case name == "meta" && r.IsObject():

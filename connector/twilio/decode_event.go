@@ -25,7 +25,7 @@ type event struct {
 func restEvent(r record.Record) (*event, error) {
 	var kind, date, dateMS string
 	var data fields
-	row := rawjson.Read(string(r.Body))
+	row := rawjson.ReadBytes(r.Body)
 	row.Object(func(name string) {
 		switch name {
 		case "event_type":
@@ -91,7 +91,7 @@ type cloudEvent struct {
 
 func readCloudEvent(body []byte) (cloudEvent, error) {
 	var c cloudEvent
-	r := rawjson.Read(string(body))
+	r := rawjson.ReadBytes(body)
 	r.Object(func(name string) {
 		switch name {
 		case "type":

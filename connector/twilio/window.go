@@ -161,7 +161,7 @@ type eventHead struct{ sid, kind, resource, date, dateMS string }
 // readEventHead reads it from a row. Its texts are their own: records outlive pages.
 func readEventHead(raw []byte) eventHead {
 	var h eventHead
-	row := rawjson.Read(string(raw))
+	row := rawjson.ReadBytes(raw)
 	text := func() string { return strings.Clone(textOf(row.Raw())) }
 	row.Object(func(name string) {
 		switch name {
