@@ -47,7 +47,9 @@ func openPostgres(ctx context.Context, url string, opts Options) (*Store, error)
 // over its leases; and one old snapshot slows every claim (facts/stack.md 2). A
 // statement is planned each time for the rows handed over with it and the tables as
 // they are: a plan kept from when a table was small would read it whole until the
-// next ANALYZE, which in a first load comes long after the table has grown.
+// next ANALYZE, which in a first load comes long after the table has grown. Until
+// then every table seems empty, and collecting and sorting all that waits as cheap as
+// reading its index up to the limit; without bitmap scans the index is read.
 func configure(config *pgx.ConnConfig) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTime
@@ -55,7 +57,7 @@ func configure(config *pgx.ConnConfig) {
 	for name, value := range map[string]string{
 		"application_name": "flexbrevo", "timezone": "UTC", "client_encoding": "UTF8",
 		"idle_in_transaction_session_timeout": "5000", "lock_timeout": "20000", "jit": "off",
-		"plan_cache_mode": "force_custom_plan",
+		"plan_cache_mode": "force_custom_plan", "enable_bitmapscan": "off",
 	} {
 		if _, given := config.RuntimeParams[name]; !given {
 			config.RuntimeParams[name] = value

@@ -1,0 +1,4 @@
+-- +goose Up
+
+-- Only PostgreSQL compresses bodies.
+SELECT 1;
