@@ -1,0 +1,86 @@
+package sqlstore
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flexbrevo/connector/record"
+	"flexbrevo/connector/store"
+	"flexbrevo/connector/store/storetest/pgtest"
+)
+
+// TestPostgresPlansInABurst measures the tables while nothing waits, as it is most of
+// the time, and then lets much wait: it must still be read from its index up to the
+// limit, not collected and sorted for every batch.
+func TestPostgresPlansInABurst(t *testing.T) {
+	t.Parallel()
+	var server pgtest.Server
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	s, err := Open(t.Context(), server.Database(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	execute := func(text string) {
+		t.Helper()
+		if err := s.write(t.Context(), "prepare", func(tx *tx) error { return tx.session.do(tx.ctx, text) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arrive(t, s, 0, 3000)
+	execute(`UPDATE records SET state = 'digested', digested_at = 1`)
+	execute(`ANALYZE records`)
+	arrive(t, s, 3000, 3000)
+	if _, err := s.LoadUndigested(t.Context(), "c", 500); err != nil {
+		t.Fatal(err)
+	}
+	if plan := planOf(t, s, "state = 'waiting'", "c", 500); !strings.Contains(plan, "records_waiting") || strings.Contains(plan, "Sort") {
+		t.Errorf("what waits is read by\n%s", plan)
+	}
+}
+
+// arrive captures records.
+func arrive(t *testing.T, s *Store, from, count int) {
+	t.Helper()
+	var page record.Page
+	for n := from; n < from+count; n++ {
+		page.Records = append(page.Records, record.Record{
+			Key: fmt.Sprint("EV", n), Stream: "events", Type: "task.created", Via: record.Poll, At: time.UnixMilli(int64(n)), Body: []byte("{}"),
+		})
+	}
+	if _, err := s.Capture(t.Context(), []store.Batch{{Connector: "c", At: time.UnixMilli(1), Pages: []record.Page{page}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// planOf is the plan of the statement that was run and contains a part, for these
+// arguments.
+func planOf(t *testing.T, s *Store, part string, args ...any) string {
+	t.Helper()
+	var statement string
+	s.dialect.rendered.Range(func(_, value any) bool {
+		if text := value.(rendered).text; strings.Contains(text, part) {
+			statement = text
+		}
+		return true
+	})
+	var steps []string
+	err := s.read(t.Context(), "explain", func(tx *tx) error {
+		return tx.query("EXPLAIN "+statement, func(r row) error {
+			var step string
+			err := r.Scan(&step)
+			steps = append(steps, step)
+			return err
+		}, args...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(steps, "\n")
+}
