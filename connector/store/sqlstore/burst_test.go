@@ -33,10 +33,10 @@ func TestPostgresPlansInABurst(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	arrive(t, s, 0, 3000)
-	execute(`UPDATE records SET state = 'digested', digested_at = 1`)
+	arrive(t, s, 0, 20000)
+	execute(`UPDATE records SET state = 'digested', digested_at = 1 WHERE id > 10`)
 	execute(`ANALYZE records`)
-	arrive(t, s, 3000, 3000)
+	arrive(t, s, 20000, 3000)
 	if _, err := s.LoadUndigested(t.Context(), "c", 500); err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +59,8 @@ func arrive(t *testing.T, s *Store, from, count int) {
 	}
 }
 
-// planOf is the plan of the statement that was run and contains a part, for these
-// arguments.
+// planOf is the plan, by index, of the statement that was run and contains a part, for
+// these arguments.
 func planOf(t *testing.T, s *Store, part string, args ...any) string {
 	t.Helper()
 	var statement string
@@ -72,6 +72,9 @@ func planOf(t *testing.T, s *Store, part string, args ...any) string {
 	})
 	var steps []string
 	err := s.read(t.Context(), "explain", func(tx *tx) error {
+		if err := tx.byIndex(); err != nil {
+			return err
+		}
 		return tx.query("EXPLAIN "+statement, func(r row) error {
 			var step string
 			err := r.Scan(&step)

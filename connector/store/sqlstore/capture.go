@@ -137,6 +137,10 @@ func (t *tx) checkpoints(connector string) (map[string]store.Checkpoint, error) 
 func (s *Store) LoadUndigested(ctx context.Context, connector string, limit int) ([]record.Record, error) {
 	var waiting []record.Record
 	err := s.read(ctx, "load undigested records", func(t *tx) error {
+		if err := t.byIndex(); err != nil {
+			return err
+		}
+		waiting = nil
 		return t.query(`
 			SELECT id, key, stream, type, via, lane, at, body FROM records
 			WHERE connector = $1 AND state = 'waiting'

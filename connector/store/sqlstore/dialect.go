@@ -29,6 +29,9 @@ type dialect struct {
 	now  string
 	lock string
 	skip string
+	// byIndex makes the planner read in the order of an index rather than sort, for the
+	// rest of a transaction; empty where it does so anyway.
+	byIndex string
 	// begin starts a transaction that writes, beginRead one that sees a snapshot.
 	begin, beginRead string
 	rendered         *sync.Map // of string to rendered
@@ -54,7 +57,8 @@ func postgresDialect() dialect {
 		name: migrations.Postgres,
 		now:  `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`,
 		lock: `FOR UPDATE`, skip: `FOR UPDATE OF c SKIP LOCKED`, rendered: &sync.Map{},
-		begin: `BEGIN`, beginRead: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`,
+		byIndex: `SET LOCAL enable_sort = off`,
+		begin:   `BEGIN`, beginRead: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`,
 	}
 }
 

@@ -47,10 +47,9 @@ func openPostgres(ctx context.Context, url string, opts Options) (*Store, error)
 // over its leases; and one old snapshot slows every claim (facts/stack.md 2). A
 // statement is planned each time for the rows handed over with it and the tables as
 // they are: a plan kept from when a table was small would read it whole until the
-// next ANALYZE, which in a first load comes long after the table has grown. And
-// what waits seems little, because little waits whenever the server measures it: by a
-// bitmap scan all of it would be collected and sorted for each batch of a burst; an
-// index scan ends at the limit.
+// next ANALYZE, which in a first load comes long after the table has grown. A bitmap
+// scan collects all it finds where an index scan ends at the limit, and seems cheaper
+// as long as the table seems empty.
 func configure(config *pgx.ConnConfig) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTime

@@ -85,6 +85,16 @@ func (s *Store) run(ctx context.Context, op string, from pool, begin string, fn 
 	return err
 }
 
+// byIndex is for a query with a limit over rows that are few whenever the server
+// measures them, and many in a burst: taken for few, they would all be collected and
+// sorted for each batch.
+func (t *tx) byIndex() error {
+	if t.dialect.byIndex == "" {
+		return nil
+	}
+	return t.session.do(t.ctx, t.dialect.byIndex)
+}
+
 // exec runs a statement, for each row of its rows where the dialect needs that,
 // and returns how many rows it changed. Rows come last in args. A statement with
 // empty rows is not run.
