@@ -21,6 +21,7 @@ type account struct {
 	cfg         config.Brevo
 	destination *brevo.Destination
 	deliver     *pipeline.Deliver
+	store       store.Store
 	logger      *slog.Logger
 	flows       []*flow
 	linking     *pipeline.Directory
@@ -34,7 +35,7 @@ type account struct {
 const mainAccount = "brevo"
 
 func (s *Service) newAccount(name string, c config.Brevo, maxAge map[string]time.Duration, merges map[string]bool) (*account, error) {
-	a := &account{name: name, cfg: c, logger: s.o.Logger.With("account", name)}
+	a := &account{name: name, cfg: c, store: s.o.Store, logger: s.o.Logger.With("account", name)}
 	o := brevo.Options{
 		APIKey: c.APIKey.Reveal(), BaseURL: c.BaseURL, Tier: c.Tier, Share: c.Share,
 		HTTP: trusting{s.carrier("brevo")}, Clock: s.o.Clock, Logger: a.logger, LogCalls: s.logCalls,
@@ -114,5 +115,5 @@ func (a *account) delivering(ctx, hard context.Context, lease store.Lease) error
 			return nil
 		}
 	}
-	return a.deliver.Run(ctx, hard, lease)
+	return a.run(ctx, hard, lease)
 }

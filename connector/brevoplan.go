@@ -50,6 +50,8 @@ func (a *account) provision(ctx context.Context, dryRun, canary bool) (BrevoProv
 		return out, err
 	}
 	made, err := a.destination.Canary(ctx, plan.Attributes)
-	out.Canary = &made
+	if out.Canary = &made; a.store != nil {
+		a.saveAnswers(ctx, a.store)
+	}
 	return out, err
 }

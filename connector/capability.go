@@ -34,6 +34,8 @@ type Capability struct {
 	Verdict   Verdict `json:"verdict"`
 	Detail    string  `json:"detail,omitempty"`
 	Remedy    string  `json:"remedy,omitempty"`
+	// Question is set where it is an answer to what Brevo's documentation leaves open.
+	Question string `json:"question,omitempty"`
 	// Err is the cause of a failure; it carries a failure.Reason where a remote
 	// refused or could not be reached.
 	Err error `json:"-"`

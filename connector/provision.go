@@ -71,7 +71,7 @@ func (p BrevoProvision) lines() []ProvisionStep {
 	if p.Canary != nil {
 		out = append(out, ProvisionStep{
 			Side: "brevo", On: p.Account, Action: "exists", What: "canary contact",
-			Note: fmt.Sprintf("%d attributes came back as sent; it was deleted", len(p.Canary.Kept)),
+			Note: strings.TrimSuffix(fmt.Sprintf("%d attributes came back as sent; it was deleted; %s", len(p.Canary.Kept), p.Canary.Clears), "; "),
 		})
 		for _, o := range p.Canary.Omissions {
 			out = append(out, ProvisionStep{Side: "brevo", On: p.Account, Action: "warning", What: "attribute " + o.What, Note: o.Reason})

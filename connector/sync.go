@@ -211,7 +211,7 @@ func (p *pass) deliver(ctx context.Context, a *account) error {
 			idle <- p.untilIdle(working, a)
 			done()
 		}()
-		err := a.deliver.Run(working, context.WithoutCancel(ctx), lease)
+		err := a.run(working, context.WithoutCancel(ctx), lease)
 		done()
 		p.countOutcomes(before, a.deliver.Counts())
 		return errors.Join(err, <-idle)

@@ -19,7 +19,8 @@ func (c *cli) testCommand() *cobra.Command {
 		Short: "Try every capability and say what to do about each that fails",
 		Long: "Asks Twilio, Brevo and the store for everything that a run needs, and changes nothing:\n" +
 			"one line each, ✓ or ✗, and a remedy under each ✗. A ! is worth a look and no failure.\n" +
-			"It works beside a running daemon.\n\n" + exitHelp,
+			"It works beside a running daemon. Below stands what Brevo's documentation leaves open, and what\n" +
+			"runs, and `flexbrevo provision --canary`, found out about it on this account.\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
 			if err != nil {
@@ -52,7 +53,18 @@ func (c *cli) test(ctx context.Context, cfg *config.Config) ([]connector.Capabil
 		return nil, err
 	}
 	defer s.Close()
-	return append(s.Test(ctx), c.testStore(ctx, cfg)), nil
+	tested := append(s.Test(ctx), c.testStore(ctx, cfg))
+	return append(tested, c.openQuestions(ctx, cfg, s)...), nil
+}
+
+// openQuestions tells what runs before found out, as far as the store can be read.
+func (c *cli) openQuestions(ctx context.Context, cfg *config.Config, s *connector.Service) []connector.Capability {
+	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg), false, true)
+	if err != nil {
+		return s.OpenQuestions(ctx, nil) // the store's own line says why
+	}
+	defer st.Close()
+	return s.OpenQuestions(ctx, st)
 }
 
 func (c *cli) testStore(ctx context.Context, cfg *config.Config) connector.Capability {
@@ -79,8 +91,15 @@ func (c *cli) sayCapabilities(tested []connector.Capability) {
 		several[t.Connector] = true
 	}
 	signs := map[connector.Verdict]string{connector.Works: "✓", connector.Fails: "✗", connector.Warns: "!", connector.Skipped: "–"}
-	for _, t := range tested {
+	for i, t := range tested {
 		name := t.Name
+		if t.Question != "" {
+			if i == 0 || tested[i-1].Question == "" {
+				fmt.Fprintln(c.out, "What Brevo's documentation leaves open, as the account shows it:")
+			}
+			fmt.Fprintf(c.out, "%s %-48s %s\n", signs[t.Verdict], name, t.Detail)
+			continue
+		}
 		if t.Connector != "" && len(several) > 2 { // one connector, and the lines that belong to none
 			name = t.Connector + ": " + name
 		}

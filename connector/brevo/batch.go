@@ -94,6 +94,16 @@ func (b *batches) learn(told limits) bucketName {
 	return b.bucket
 }
 
+// remember takes over the price that an earlier process learnt; the next answer
+// corrects it.
+func (b *batches) remember(bucket bucketName) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bucket == "" && (bucket == bucketEvents || bucket == bucketOther) {
+		b.bucket = bucket
+	}
+}
+
 // price is the bucket that a batch is taken from, the small one until it is known.
 func (b *batches) price() (bucket bucketName, known bool) {
 	b.mu.Lock()
@@ -230,6 +240,7 @@ func (b *batching) settle(got answer, err error) {
 	case err != nil && b.isRefused(got):
 		// A batch refused as a whole condemns none of its events, and stored none.
 		b.d.batches.refuse(got.status, b.d.clock())
+		b.d.answers.note(QuestionBatchRefusal, fmt.Sprintf("%d, as a whole", got.status))
 		b.d.logger.Warn("brevo refused a batch of events as a whole", "status", got.status)
 		b.all(record.Outcome{Reason: failure.Interrupted, Status: got.status})
 	case err != nil:
@@ -266,6 +277,7 @@ func (b *batching) isRefused(got answer) bool {
 // position that Brevo did not name, while it counts more failures than it names, is
 // unknown.
 func (b *batching) refused(result batchResult, status int) {
+	b.d.answers.note(QuestionBatchRefusal, fmt.Sprintf("%d, by positions", status))
 	bad := map[int]bool{}
 	for _, e := range result.Errors {
 		for _, n := range e.Index {

@@ -80,6 +80,7 @@ type Destination struct {
 	refresh chan struct{}
 
 	batches batches
+	answers answers
 }
 
 // New checks the options and returns a destination. It makes no call.
@@ -116,7 +117,8 @@ func New(o Options) (*Destination, error) {
 		t.logLevel = slog.LevelInfo
 	}
 	d := &Destination{base: base.String(), transport: t, budget: limits, clock: clock, logger: logger, refresh: make(chan struct{}, 1)}
-	t.batches = &d.batches
+	d.answers.clock = clock
+	t.batches, t.answers = &d.batches, &d.answers
 	d.sdk = newSDK(d.base, t)
 	return d, nil
 }

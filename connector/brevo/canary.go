@@ -32,6 +32,8 @@ type CanaryReport struct {
 	Kept []string `json:"kept"`
 	// Omissions are those that it dropped, and those that could not be sent.
 	Omissions []record.Omission `json:"omissions"`
+	// Clears says what empties an attribute; empty where nothing was kept.
+	Clears string `json:"clears,omitempty"`
 }
 
 // Canary writes a contact with a value for each attribute, reads it back and
@@ -57,7 +59,7 @@ func (d *Destination) Canary(ctx context.Context, specs []AttributeSpec) (report
 			err = errors.Join(err, fmt.Errorf("delete canary contact %d: %w", id, e))
 		}
 	}()
-	there, err := d.readCanary(ctx, id)
+	there, err := d.readCanary(ctx, id, func(*contactAnswer) bool { return true })
 	if err != nil {
 		return report, err
 	}
@@ -68,7 +70,53 @@ func (d *Destination) Canary(ctx context.Context, specs []AttributeSpec) (report
 		}
 		report.Omissions = append(report.Omissions, record.Omission{What: want.name, Reason: reasonDropped, Rule: want.rule})
 	}
-	return report, nil
+	if len(report.Kept) > 0 {
+		report.Clears, err = d.clearCanary(ctx, id, telling(report.Kept, wants))
+	}
+	return report, err
+}
+
+// telling is the attribute by which clearing is tried: "" may be a value of a text,
+// so another type tells more.
+func telling(kept []string, wants []wish) string {
+	for _, want := range wants {
+		if want.def.kind != "text" && slices.Contains(kept, want.name) {
+			return want.name
+		}
+	}
+	return kept[0]
+}
+
+// clearCanary finds out what empties an attribute.
+func (d *Destination) clearCanary(ctx context.Context, id int64, name string) (string, error) {
+	for _, try := range []struct {
+		value any
+		means string
+	}{{"", clearsByEmpty}, {nil, clearsByNull}} {
+		raw, err := json.Marshal(contactBody{Attributes: map[string]any{name: try.value}})
+		if err != nil {
+			return "", unencodable(opUpdate, err)
+		}
+		if _, err := d.call(ctx, opUpdate, write, http.MethodPut, contactPath(strconv.FormatInt(id, 10), "contact_id"), raw); err != nil && failure.ReasonOf(err) != failure.Invalid {
+			return "", err
+		}
+		there, err := d.readCanary(ctx, id, func(c *contactAnswer) bool { return isEmpty(c.Attributes[name]) })
+		if err != nil {
+			return "", err
+		}
+		if isEmpty(there.Attributes[name]) {
+			d.answers.note(QuestionClear, try.means)
+			return try.means, nil
+		}
+	}
+	d.answers.note(QuestionClear, clearsByNone)
+	return clearsByNone, nil
+}
+
+// isEmpty says whether an attribute that was read has no value.
+func isEmpty(v any) bool {
+	list, isList := v.([]any)
+	return v == nil || v == "" || isList && len(list) == 0
 }
 
 // canaryWishes makes a value for each attribute that can have one.
@@ -138,12 +186,18 @@ func (d *Destination) createCanary(ctx context.Context, wants []wish) (int64, er
 	return made.ID, nil
 }
 
-func (d *Destination) readCanary(ctx context.Context, id int64) (*contactAnswer, error) {
+// readCanary reads the canary until it is as it should be, or for as long as reads
+// may lag; then it returns it as it was last.
+func (d *Destination) readCanary(ctx context.Context, id int64, done func(*contactAnswer) bool) (*contactAnswer, error) {
 	w := &writing{d: d}
+	var last *contactAnswer
 	for range canaryReads {
 		there, err := w.fetch(ctx, strconv.FormatInt(id, 10), "contact_id")
-		if err != nil || there != nil {
-			return there, err
+		if err != nil {
+			return nil, err
+		}
+		if last = there; there != nil && done(there) {
+			return there, nil
 		}
 		timer := time.NewTimer(canaryPause)
 		select {
@@ -153,7 +207,10 @@ func (d *Destination) readCanary(ctx context.Context, id int64) (*contactAnswer,
 			return nil, lost(ctx, opRead, read, &sendError{cause: context.Cause(ctx)})
 		}
 	}
-	return nil, &failure.Error{Op: opRead, Reason: failure.Transient, Err: errors.New("the canary contact cannot be read")}
+	if last == nil {
+		return nil, &failure.Error{Op: opRead, Reason: failure.Transient, Err: errors.New("the canary contact cannot be read")}
+	}
+	return last, nil
 }
 
 // deleteCanary deletes the contact that createCanary made, and no other can be: its

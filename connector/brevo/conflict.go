@@ -163,6 +163,7 @@ func (w *writing) correctUpdate(ctx context.Context, b *contactBody, got answer)
 	if !duplicate {
 		return w.dropRefused(b, got)
 	}
+	w.d.answers.noteConflict(got.api)
 	sent := identifiersIn(b)
 	which = intersect(sent, func(name string) bool { return slices.Contains(which, name) })
 	if len(which) == 0 {
@@ -199,6 +200,7 @@ func (w *writing) correctCreate(ctx context.Context, b *contactBody, got answer,
 		}
 		return false, w.fail(refused)
 	}
+	w.d.answers.noteConflict(got.api)
 	if w.conflicted {
 		return false, w.fail(unsettled())
 	}

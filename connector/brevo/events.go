@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -65,6 +66,12 @@ func (d *Destination) deliverEvent(ctx context.Context, c record.Change) record.
 		got, err = w.postEvent(ctx, body)
 	}
 	out := record.Outcome{Omissions: omissions}
+	switch {
+	case err == nil:
+		d.answers.noteTaken(c.Event.At)
+	case got.api.gone():
+		d.answers.note(QuestionEventMissing, fmt.Sprintf("refused with %d", got.status))
+	}
 	if err != nil {
 		out = failed(err)
 	}

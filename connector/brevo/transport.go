@@ -38,6 +38,8 @@ type transport struct {
 	prefix string
 	// batches knows what a batch costs.
 	batches *batches
+	// answers takes what answers show of the account.
+	answers *answers
 }
 
 // newWire returns the default carrier. Connections are kept for as many calls as
@@ -98,9 +100,11 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		t.log(req, route, 0, t.clock().Sub(began))
 		return nil, err
 	}
+	told := readLimits(resp.StatusCode, resp.Header)
 	if route.batch {
-		route.bucket = t.batches.learn(readLimits(resp.StatusCode, resp.Header))
+		route.bucket = t.batches.learn(told)
 	}
+	t.answers.noteAnswer(route, req.Method, resp.StatusCode, told)
 	t.budget.learn(route.bucket, resp.StatusCode, resp.Header)
 	if resp.StatusCode == http.StatusUnauthorized {
 		t.auth.refused(header)

@@ -144,5 +144,9 @@ func (w *writing) diffAttribute(out *difference, want wish) {
 		}
 		out.blind = out.blind || !known
 	}
+	if want.value == "" {
+		out.body.Attributes[want.name] = w.d.answers.clearing()
+		return
+	}
 	out.body.Attributes[want.name] = want.value
 }

@@ -91,7 +91,7 @@ func TestWhatIsFilledDuringALargeLoadStays(t *testing.T) {
 				l.deliver = pipeline.NewDeliver(pipeline.DeliverOptions{
 					Account: "a", Store: l.store, Destination: adapter{l.brevo}, Directory: l.reading(), Clock: time.Now, Logger: quiet,
 				})
-				const customers = 2000
+				const customers = 1400
 				contacts := map[int64]int64{}
 				var d store.Digest
 				for id := int64(1); id <= customers; id++ {

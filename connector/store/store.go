@@ -48,6 +48,7 @@ type Store interface {
 	Undertaker
 	Linker
 	Merger
+	Learner
 	Listener
 	Reader
 
