@@ -30,6 +30,7 @@ type Config struct {
 	TLS        TLS          `yaml:"tls" desc:"trust of outgoing connections"`
 	Retention  Retention    `yaml:"retention" desc:"how long what is kept"`
 	Log        Log          `yaml:"log" desc:"the log"`
+	Traces     Traces       `yaml:"traces" desc:"OpenTelemetry traces"`
 
 	// File is the path the configuration was read from.
 	File string `yaml:"-"`
@@ -274,6 +275,12 @@ type Log struct {
 	Format string `yaml:"format" validate:"oneof=json text" desc:"json or text"`
 }
 
+// Traces says which traces go where.
+type Traces struct {
+	Endpoint string  `yaml:"endpoint" validate:"omitempty,base_url" desc:"where a collector takes OTLP over HTTP, without /v1/traces; empty means none"`
+	Sample   float64 `yaml:"sample" validate:"min=0,max=1" desc:"part of the traces that is kept, 0 to 1"`
+}
+
 // Problem is one mistake, and Problems are all of them; Load returns Problems as its error.
 type (
 	Problem  = mapping.Problem
@@ -291,6 +298,7 @@ func defaults() *Config {
 		Server:    Server{Listen: ":8080", AdminListen: "127.0.0.1:8081"},
 		Retention: Retention{Records: Age(30 * 24 * time.Hour), Deliveries: Age(30 * 24 * time.Hour)},
 		Log:       Log{Level: "info", Format: "json"},
+		Traces:    Traces{Sample: 1},
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/store/sqlstore"
+	"flexbrevo/connector/tracing"
 )
 
 // Options are what a Service is made of.
@@ -58,6 +59,7 @@ type Service struct {
 	status   statusCache
 	history  *history
 	sessions *console.Sessions
+	tracer   *tracing.Tracer // nil where no traces are wanted
 }
 
 // New makes a service from a checked configuration. It makes no call.
@@ -79,10 +81,12 @@ func New(o Options) (*Service, error) {
 		o: o, accounts: map[string]*account{}, transport: transport,
 		history: &history{}, sessions: console.NewSessions(),
 	}
+	s.trace()
 	s.status.read = s.Status
-	s.intake = pipeline.NewIntake(o.Store, o.Clock, s.kept)
-	s.roles = &schedule.Roles{Store: o.Store, Holder: holder(), Logger: o.Logger}
+	s.intake = pipeline.NewIntake(s.o.Store, o.Clock, s.kept)
+	s.roles = &schedule.Roles{Store: s.o.Store, Holder: holder(), Logger: o.Logger}
 	if err := s.assemble(); err != nil {
+		s.endTrace()
 		return nil, err
 	}
 	return s, nil
@@ -200,6 +204,7 @@ func (s *Service) Close() {
 	for _, name := range s.accountNames() {
 		_ = s.accounts[name].destination.Close() // only gives idle connections back
 	}
+	s.endTrace()
 }
 
 func (s *Service) accountNames() []string {

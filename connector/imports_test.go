@@ -23,6 +23,7 @@ var down = [][]string{
 	{"connector/twilio", "connector/webhook", "connector/brevo"},
 	{"connector/store/storetest", "connector/store/sqlstore"},
 	{"connector/store/storetest/pgtest"},
+	{"connector/tracing"},
 	{"connector/store"},
 	{"connector/console"},
 	{"connector/simulator/twiliosim", "connector/simulator/brevosim", "connector/simulator/oracle"},
@@ -50,6 +51,7 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":          {"cmd/flexbrevo"},
 	"filippo.io/age":                  {"config/secretfile"},
 	"github.com/prometheus":           {"connector/console"},
+	"go.opentelemetry.io":             {"connector/tracing"},
 }
 
 const module = "flexbrevo/"

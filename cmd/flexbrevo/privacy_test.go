@@ -1,6 +1,10 @@
 package main_test
 
 import (
+	"io"
+	"maps"
+	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,17 +30,36 @@ func TestNothingPrivate(t *testing.T) {
 	if _, err := l.brevo.AddContact(brevosim.Contact{SMS: both.Phone, Email: "somebody@example.org"}); err != nil {
 		t.Fatal(err)
 	}
+	var traces collector
+	l.write("connector.yaml", readFile(t, filepath.Join(l.dir, "connector.yaml"))+"traces: {endpoint: \""+serve(t, &traces)+"\"}\n")
 	d := l.run()
 	token := l.twilio.IssueToken(l.world.Agents[0].SID)
 	d.post("", "application/json", `{"TaskSid":"`+l.world.Tasks[0].SID+`","TaskAttributes":{"email":"posted@example.com","name":"Jane Posted"}}`, bearer(token))
 	d.post("", "application/json", `{"TaskSid":"+33699999999","email":"posted@example.com"}`, bearer("eyJ.refused.token.of.somebody"))
 	eventually(t, time.Minute, "most of the day is in Brevo", func() bool { return len(l.brevo.Events()) > 100 })
 	status := l.must(0, "status").stdout + l.must(0, "status", "--json").stdout
+	shown := map[string]string{}
+	for _, path := range []string{"/", "/static/app.js", "/api/v1/status", "/api/v1/overview", "/metrics", "/healthz"} {
+		shown["the admin listener's "+path] = d.page(path)
+	}
+	for _, metric := range []string{"flexbrevo_records", "flexbrevo_deliveries"} {
+		mustSay(t, shown["the admin listener's /metrics"], metric)
+	}
 	d.stop()
 	l.twilio.SetFaults(twiliosim.Faults{StrayUnauthorized: 1})
 	r := l.flexbrevo("sync")
 	said := map[string]string{
 		"the log": d.stderr.String(), "standard output": d.stdout.String(), "status": status, "sync": r.stdout + r.stderr,
+	}
+	maps.Copy(said, shown)
+	for _, args := range [][]string{{"check"}, {"test"}, {"dead", "list"}, {"webhook", "doctor"}, {"figures", "agents"}, {"provision", "--dry-run"}} {
+		r := l.flexbrevo(args...)
+		said[strings.Join(args, " ")] = r.stdout + r.stderr
+	}
+	traces.mu.Lock()
+	defer traces.mu.Unlock()
+	if said["the traces"] = traces.text.String(); !strings.Contains(said["the traces"], "digest batch") {
+		t.Error("there are no traces")
 	}
 	if !strings.Contains(said["the log"], `"level":"DEBUG"`) || !strings.Contains(said["the log"], "/contacts") {
 		t.Errorf("the log tells nothing of the calls:\n%s", tail(said["the log"], 2000))
@@ -46,10 +69,16 @@ func TestNothingPrivate(t *testing.T) {
 	secrets["posted email"], secrets["posted name"], secrets["posted phone"] = "posted@example.com", "Jane Posted", "33699999999"
 	secrets["email in Brevo"] = "somebody@example.org"
 	for where, text := range said {
-		for what, secret := range secrets {
-			if at := strings.Index(text, secret); at >= 0 {
-				t.Errorf("%s shows the %s: …%s…", where, what, text[max(0, at-200):min(len(text), at+len(secret)+60)])
-			}
+		mustNotTell(t, where, text, secrets)
+	}
+}
+
+// mustNotTell fails the test for each secret, by what it is, that a text shows.
+func mustNotTell(t *testing.T, where, text string, secrets map[string]string) {
+	t.Helper()
+	for what, secret := range secrets {
+		if at := strings.Index(text, secret); at >= 0 {
+			t.Errorf("%s shows the %s: …%s…", where, what, text[max(0, at-200):min(len(text), at+len(secret)+60)])
 		}
 	}
 }
@@ -80,4 +109,19 @@ func (l *lab) secrets() map[string]string {
 		}
 	}
 	return out
+}
+
+// page reads what the admin listener shows on a path.
+func (d *daemon) page(path string) string {
+	d.t.Helper()
+	response, err := http.Get("http://" + d.admin + path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(body)
 }

@@ -31,6 +31,8 @@ type Record struct {
 	Type string
 	// At is when it happened, by the source's clock, in UTC.
 	At time.Time
+	// CapturedAt is when it was stored, by our clock; zero before that.
+	CapturedAt time.Time
 	// Via is the way it came in.
 	Via Via
 	// Body is the source's own bytes. They may hold anything, invalid UTF-8 too.

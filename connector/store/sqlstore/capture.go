@@ -142,11 +142,11 @@ func (s *Store) LoadUndigested(ctx context.Context, connector string, limit int)
 		}
 		waiting = nil
 		return t.query(`
-			SELECT id, key, stream, type, via, lane, at, body FROM records
+			SELECT id, key, stream, type, via, lane, at, captured_at, body FROM records
 			WHERE connector = $1 AND state = 'waiting'
 			ORDER BY lane, id LIMIT $2`, func(r row) error {
 			var rec record.Record
-			err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, &rec.Body)
+			err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, &rec.Body)
 			waiting = append(waiting, rec)
 			return err
 		}, name(connector), limit)

@@ -25,6 +25,7 @@ var captureTests = map[string]func(*fixture){
 		if got := keysOf(waiting); !reflect.DeepEqual(got, []string{"EV1", "EV2", "EV3"}) {
 			f.Fatalf("waiting %q", got)
 		}
+		first.CapturedAt = noon
 		if first.ID = waiting[0].ID; first.ID == 0 || !reflect.DeepEqual(waiting[0], first) {
 			f.Errorf("stored %+v, want the first as it was: %+v", waiting[0], first)
 		}
