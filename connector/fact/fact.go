@@ -75,6 +75,16 @@ const (
 	Comment         = "comment"
 	TaskSID         = "task_sid"
 	ConversationSID = "conversation_sid"
+	InteractionSID  = "interaction_sid"
+	// InteractionRead is set, on a task, when its interaction was read from the source.
+	InteractionRead = "interaction_read"
+	Index           = "index"           // of a message in its conversation
+	Author          = "author"          // of a message: an address, an identity, or "system"
+	ParticipantSID  = "participant_sid" // who wrote a message
+	Body            = "body"            // of a message, where a rule reads it
+	// PolledIndex is the index up to which a conversation's messages were read from the
+	// source without a gap. What a webhook brings says nothing of those before it.
+	PolledIndex = "polled_index"
 )
 
 // Prefixes of part names: a part is named prefix + SID.
@@ -82,6 +92,9 @@ const (
 	Reservation = "reservation:"
 	Participant = "participant:"
 	Transfer    = "transfer:"
+	Message     = "message:"
+	// Member is a participant of a task's interaction.
+	Member = "member:"
 	// Entry is an entry into a queue, which has no SID: it is named prefix + the queue's
 	// SID + "@" + its moment in Unix milliseconds.
 	Entry = "entry:"

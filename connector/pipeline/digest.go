@@ -322,7 +322,7 @@ type datedHint struct {
 }
 
 // worthwhile returns each hint once, without conversations that are known to be
-// closed or were read since.
+// closed or were read since, unless one is used again.
 func (b *batch) worthwhile() []Hint {
 	var out []Hint
 	seen := map[Hint]bool{}
@@ -340,12 +340,18 @@ func (b *batch) hasRead(h datedHint) bool {
 		return false
 	}
 	s, known := b.facts[fact.Key{Kind: fact.Conversation, SID: h.Conversation}]
+	if h.Began {
+		return !known || !over(s.Fact) || !h.at.After(time.UnixMilli(s.Fact.Values[fact.State].T))
+	}
 	return known && (over(s.Fact) || s.ReadAt.After(h.at.Add(10*time.Second)))
 }
 
-// over says that nothing more will be told of a conversation: its thread was
-// closed, or it is gone from the source.
+// over says that nothing more will be told of a conversation: its thread is closed,
+// as far as is known, or it is gone from the source.
 func over(f *fact.Fact) bool {
+	if state := f.Text(fact.State); state != "" && state != "closed" && f.Time(fact.Deleted).IsZero() {
+		return false // also one that was closed before
+	}
 	return !f.Time(fact.Closed).IsZero() || !f.Time(fact.Deleted).IsZero()
 }
 

@@ -64,6 +64,9 @@ type Hint struct {
 	// Task is a task's SID; Reservation one of its reservations' when the task's
 	// is not known. Conversation is a conversation's SID.
 	Task, Reservation, Conversation string
+	// Began says that a task begins in the conversation: a thread that was closed is
+	// open again then, and nothing else tells of it.
+	Began bool
 }
 
 // Destination is the side that is written.

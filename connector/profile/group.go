@@ -28,6 +28,8 @@ type Group struct {
 	Channel string
 	// answer is the latest survey answer about one of the tasks, nil for none.
 	answer *Answer
+	// Messages are those of its thread that belong to it, where they were read.
+	Messages []*Message
 	// opens says that the contact is the first that was held in its thread.
 	opens bool
 }

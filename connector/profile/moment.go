@@ -27,11 +27,12 @@ type Moment struct {
 
 	// What it is about. Of all that ever happened to a customer hardly anything is
 	// new, so the maps are only made when they are asked for.
-	task   *Task
-	taken  *reservation // by which another agent took over
-	group  *Group
-	answer *Answer
-	usual  func() map[string]any
+	task    *Task
+	taken   *reservation // by which another agent took over
+	group   *Group
+	answer  *Answer
+	message *Message
+	usual   func() map[string]any
 }
 
 // Vocabulary of source event types that this package raises.
@@ -44,6 +45,8 @@ const (
 	TaskAbandoned       = "task.abandoned"
 	ConversationStarted = "conversation.started"
 	ConversationEnded   = "conversation.ended"
+	MessageReceived     = "message.received"
+	MessageSent         = "message.sent"
 	SurveyCompleted     = "survey.completed"
 	Transferred         = "interaction.transferred"
 )
@@ -53,7 +56,7 @@ const (
 func Raised(eventType string) bool {
 	switch eventType {
 	case TaskCreated, TaskAssigned, TaskWrapup, TaskCompleted, TaskCanceled, TaskAbandoned,
-		ConversationStarted, ConversationEnded, SurveyCompleted, Transferred:
+		ConversationStarted, ConversationEnded, MessageReceived, MessageSent, SurveyCompleted, Transferred:
 		return true
 	}
 	return false
@@ -79,7 +82,7 @@ func (p *Profile) Moments(o *Options) []Moment {
 		out = g.ended(out, o)
 	}
 	for _, th := range p.Threads {
-		out = th.moments(out)
+		out = th.written(th.moments(out))
 	}
 	for _, a := range p.Answers {
 		out = a.completed(out)

@@ -377,13 +377,13 @@ func TestRaised(t *testing.T) {
 	t.Parallel()
 	for _, eventType := range []string{
 		"task.created", "task.assigned", "task.wrapup", "task.completed", "task.canceled", "task.abandoned",
-		"conversation.started", "conversation.ended", "survey.completed", "interaction.transferred",
+		"conversation.started", "conversation.ended", "message.received", "message.sent", "survey.completed", "interaction.transferred",
 	} {
 		if !profile.Raised(eventType) {
 			t.Errorf("%s is not raised", eventType)
 		}
 	}
-	for _, eventType := range []string{"task.updated", "reservation.rejected", "message.received", "message.sent", ""} {
+	for _, eventType := range []string{"task.updated", "reservation.rejected", "onMessageAdded", ""} {
 		if profile.Raised(eventType) {
 			t.Errorf("%s is raised by itself", eventType)
 		}

@@ -93,6 +93,7 @@ func Build(facts []*fact.Fact, shared map[string]bool, o *Options) *Profile {
 	}
 	b.sort()
 	b.group()
+	b.messages()
 	b.answers()
 	b.identify(shared)
 	b.measure()

@@ -30,6 +30,9 @@ func (m *Moment) Scene() Scene {
 	if m.answer != nil {
 		s.Survey = m.answer.env()
 	}
+	if m.message != nil {
+		m.message.scene(s.Event)
+	}
 	return s
 }
 
@@ -123,6 +126,7 @@ func (g *Group) env() map[string]any {
 		put(m, "state", g.Thread.Fact.Text(fact.State))
 		put(m, "friendly_name", g.Thread.Fact.Text(fact.FriendlyName))
 	}
+	g.putMessages(m)
 	return m
 }
 
@@ -133,6 +137,11 @@ func (g *Group) usual() map[string]any {
 	if n := len(g.Tasks); n > 0 {
 		m = g.Tasks[n-1].usual()
 	}
+	return g.named(m)
+}
+
+// named puts the contact's own channel and thread into properties.
+func (g *Group) named(m map[string]any) map[string]any {
 	put(m, "channel", g.Channel)
 	if g.Thread != nil {
 		m["conversation_sid"] = g.Thread.SID

@@ -16,6 +16,8 @@ type Thread struct {
 	InScope    bool
 	CreatedAt  time.Time
 	ClosedAt   time.Time // zero while it is not known to be closed
+	// Messages are those that were read, in order; of a thread out of scope none.
+	Messages []*Message
 	// groups are the contacts that were held in it, in order of their start.
 	groups []*Group
 }

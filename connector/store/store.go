@@ -50,6 +50,7 @@ type Store interface {
 	Merger
 	Learner
 	Listener
+	FactReader
 	Reader
 
 	// Prune removes at most limit old rows of each kind: records that are digested

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -124,7 +125,7 @@ func (p *newConversations) window(ctx context.Context, q url.Values, at time.Tim
 			p.upper = latest(at, seconds(pg.date.Add(-settle)))
 		}
 		fresh, more := p.source.unlisted(pg.rows, limit)
-		records, err := p.source.conversationRecords(ctx, p.service, fresh)
+		records, err := p.source.conversationRecords(ctx, p.service, fresh, p.source.messagesSince())
 		if err != nil {
 			return false, err
 		}
@@ -133,6 +134,7 @@ func (p *newConversations) window(ctx context.Context, q url.Values, at time.Tim
 				return false, err
 			}
 			p.source.remember(fresh)
+			p.source.rememberMessages(records)
 		}
 		return more, nil
 	})
@@ -142,6 +144,7 @@ func (p *newConversations) window(ctx context.Context, q url.Values, at time.Tim
 func (p *newConversations) advance(at time.Time) error {
 	p.cur.Services[p.service] = at
 	p.source.forget(at.Add(-listedFor))
+	p.source.forgetMessages()
 	return p.keep(record.Page{Stream: ConversationsStream, Cursor: encodeCursor(p.cur), Through: p.through()})
 }
 
@@ -197,10 +200,11 @@ func (s *Source) forget(before time.Time) {
 	}
 }
 
-// conversationRecords reads the participants of each conversation, a few at a
-// time, and makes the records.
-func (s *Source) conversationRecords(ctx context.Context, service string, rows []json.RawMessage) ([]record.Record, error) {
-	records := make([]record.Record, len(rows))
+// conversationRecords reads the participants of each conversation, and its messages
+// since a moment where they are wanted, a few at a time, and makes the records. A
+// conversation comes after its messages, so that its end is told with their number.
+func (s *Source) conversationRecords(ctx context.Context, service string, rows []json.RawMessage, since time.Time) ([]record.Record, error) {
+	made := make([][]record.Record, len(rows))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxInFlight)
 	for i, raw := range rows {
@@ -211,11 +215,17 @@ func (s *Source) conversationRecords(ctx context.Context, service string, rows [
 			if err != nil {
 				return err
 			}
-			records[i], err = s.conversationRecord(raw, h, participants)
+			messages, err := s.messageRecords(ctx, service, string(h.SID), since)
+			if err != nil {
+				return err
+			}
+			r, err := s.conversationRecord(raw, h, participants)
+			made[i] = append(messages, r)
 			return err
 		})
 	}
-	return records, g.Wait()
+	err := g.Wait()
+	return slices.Concat(made...), err
 }
 
 // fetchParticipants reads all participants of a conversation; one that is deleted
@@ -358,7 +368,7 @@ func (s *Source) dueOpen(open []string, before time.Time) []string {
 }
 
 // readAgain reads one open conversation, and its participants only when it is not
-// what it was.
+// what it was. Messages do not show in what it is (facts/twilio.md 2.5).
 func (s *Source) readAgain(ctx context.Context, services []string, sid string, keep func(record.Page) error) error {
 	c, found, err := s.findConversation(ctx, services, sid)
 	if err != nil {
@@ -370,10 +380,13 @@ func (s *Source) readAgain(ctx context.Context, services []string, sid string, k
 	s.mu.Lock()
 	last, known := s.asked[sid]
 	s.mu.Unlock()
-	if !known || last.head != c.head {
-		if err := s.keepConversation(ctx, c, keep); err != nil {
-			return err
-		}
+	if known && last.head == c.head {
+		err = s.keepMessages(ctx, c.service, sid, keep)
+	} else {
+		err = s.keepConversation(ctx, c, keep)
+	}
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -408,11 +421,15 @@ func (s *Source) findConversation(ctx context.Context, services []string, sid st
 
 // keepConversation hands a conversation over with its participants.
 func (s *Source) keepConversation(ctx context.Context, c foundConversation, keep func(record.Page) error) error {
-	records, err := s.conversationRecords(ctx, c.service, []json.RawMessage{c.raw})
+	records, err := s.conversationRecords(ctx, c.service, []json.RawMessage{c.raw}, s.messagesSince())
 	if err != nil {
 		return err
 	}
-	return keep(record.Page{Stream: ConversationsStream, Records: records})
+	if err := keep(record.Page{Stream: ConversationsStream, Records: records}); err != nil {
+		return err
+	}
+	s.rememberMessages(records)
+	return nil
 }
 
 // keepGone says that a conversation does not exist any more. Its body is ours:

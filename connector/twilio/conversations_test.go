@@ -38,7 +38,7 @@ func openOf(t *testing.T, k *kept) func(context.Context, time.Time, int) ([]stri
 	return func(_ context.Context, _ time.Time, limit int) ([]string, error) {
 		var open []string
 		for key, f := range facts(t, k) {
-			if key.Kind == fact.Conversation && f.Time(fact.Closed).IsZero() && len(open) < limit {
+			if key.Kind == fact.Conversation && f.Text(fact.State) != "closed" && len(open) < limit {
 				open = append(open, key.SID)
 			}
 		}

@@ -36,16 +36,17 @@ type RawEvent struct {
 
 // Why a record tells nothing.
 const (
-	ignoredUnknown   = "unknown event type"
-	ignoredSetup     = "tells of the workspace, not of a customer, an agent or a queue"
-	ignoredNoTask    = "names no task"
-	ignoredHint      = "a hint: what it is about is read from Twilio"
-	ignoredNoHint    = "names neither a task nor a reservation"
-	ignoredUser      = "tells of a chat user only"
-	ignoredDelivery  = "tells of a message's delivery only"
-	ignoredTestEvent = "a test event"
-	ignoredRateLimit = "tells of Twilio's own rate limits, which the budget has taken note of"
-	ignoredNoAnswer  = "a survey without a score or a comment"
+	ignoredUnknown        = "unknown event type"
+	ignoredSetup          = "tells of the workspace, not of a customer, an agent or a queue"
+	ignoredNoTask         = "names no task"
+	ignoredHint           = "a hint: what it is about is read from Twilio"
+	ignoredNoHint         = "names neither a task nor a reservation"
+	ignoredNoConversation = "names no conversation"
+	ignoredUser           = "tells of a chat user only"
+	ignoredDelivery       = "tells of a message's delivery only"
+	ignoredTestEvent      = "a test event"
+	ignoredRateLimit      = "tells of Twilio's own rate limits, which the budget has taken note of"
+	ignoredNoAnswer       = "a survey without a score or a comment"
 )
 
 var (
@@ -56,7 +57,18 @@ var (
 // Decode turns one record into what it tells of facts, by the way it came in. The
 // same event gives equal facts whichever way that was. An error means that the
 // record can never be decoded; its text holds nothing of the record.
-func (s *Source) Decode(r record.Record) (Decoded, error) { return Decode(r) }
+//
+// Where messages are not read, what a webhook tells of one is left out: no rule asks for
+// it, and every message would make its conversation's fact longer.
+func (s *Source) Decode(r record.Record) (Decoded, error) {
+	d, err := Decode(r)
+	if !s.o.Messages {
+		for _, f := range d.Facts {
+			withoutMessages(f)
+		}
+	}
+	return d, err
+}
 
 // Decode is Source.Decode without a source: decoding needs nothing but the record.
 func Decode(r record.Record) (Decoded, error) {
@@ -85,6 +97,8 @@ func decode(r record.Record) (Decoded, error) {
 		return decodeConversation(r)
 	case ConversationGoneType:
 		return decodeGone(r)
+	case MessageType:
+		return decodeMessage(r)
 	case WorkerType:
 		return decodeWorker(r)
 	case WorkerChannelType:

@@ -137,8 +137,9 @@ func (e conversationEvent) tell(f *fact.Fact) {
 		e.conversation(f)
 	case "onParticipantAdded", "onParticipantUpdated", "onParticipantRemoved":
 		e.participant(f)
+	case "onMessageAdded", "onMessageUpdated":
+		e.message(f)
 	}
-	// A message tells that the conversation exists; its text is none of our business.
 }
 
 func (e conversationEvent) state(f *fact.Fact) {

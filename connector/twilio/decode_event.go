@@ -411,14 +411,15 @@ func (e *event) raw(k fact.Key) []RawEvent {
 }
 
 // hints: the end of a task is the best moment to look at its conversation
-// (facts/twilio.md 2.5), but not for a backfill's many.
+// (facts/twilio.md 2.5), and its beginning tells that a closed one is open again; but
+// not for a backfill's many.
 func (e *event) hints(f *fact.Fact) []Hint {
-	ended := e.kind == "task.completed" || e.kind == "task.canceled"
-	if !ended || e.record.Lane != record.Live {
+	began, ended := e.kind == "task.created", e.kind == "task.completed" || e.kind == "task.canceled"
+	if !began && !ended || e.record.Lane != record.Live {
 		return nil
 	}
 	if sid, ok := f.Attributes["conversationSid"].V.(string); ok && isSID(sid, "CH") {
-		return []Hint{{Conversation: sid}}
+		return []Hint{{Conversation: sid, Began: began}}
 	}
 	return nil
 }

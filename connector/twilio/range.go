@@ -238,7 +238,7 @@ func (p *rangePass) conversationsOf(ctx context.Context, service string, part in
 				rows = append(rows, raw)
 			}
 		}
-		records, err := p.source.conversationRecords(ctx, service, rows)
+		records, err := p.source.conversationRecords(ctx, service, rows, time.Time{})
 		if err != nil || len(records) == 0 {
 			return true, err
 		}

@@ -36,6 +36,9 @@ const (
 	QueuesStream        = "queues"
 	// TasksStream holds the snapshots that hints make; it has no cursor.
 	TasksStream = "tasks"
+	// MessagesStream holds the messages of the conversations that are read; it has no
+	// cursor of its own.
+	MessagesStream = "messages"
 )
 
 // maxLookback is how far back TaskRouter events can be read (facts/twilio.md 1.3).
@@ -82,6 +85,13 @@ type Options struct {
 	// closed and were not read since before, the longest unread first. Nil means
 	// that none is read again.
 	OpenConversations func(ctx context.Context, before time.Time, limit int) ([]string, error)
+
+	// Messages reads the messages of each conversation that is read, one call more for
+	// each; without it none are read and none are decoded.
+	Messages bool
+	// PolledIndex returns up to which index a conversation's messages were read without a
+	// gap, false where none were. Nil means that only memory knows.
+	PolledIndex func(ctx context.Context, conversation string) (int, bool, error)
 }
 
 // Source reads one Flex account. Its methods may be called from several
@@ -102,12 +112,16 @@ type Source struct {
 	asked    map[string]openSeen         // open conversations read again lately
 	vanished map[string]bool             // open conversations that Twilio no longer has
 	synced   map[string]string           // versions of Sync items handed over, by item
+	indexes  map[string]seenIndex        // how far the messages of conversations were handed over
 }
 
 // Hint names something worth reading at once. A task SID may be given where a
 // reservation's belongs and the other way round; the prefix decides.
 type Hint struct {
 	Task, Reservation, Conversation string
+	// Began says that a task begins in the conversation, which matters only for one that
+	// is known to be closed.
+	Began bool
 }
 
 // Health is what the source knows of its connection to Twilio.
@@ -144,6 +158,7 @@ func New(o Options) (*Source, error) {
 		asked:       map[string]openSeen{},
 		vanished:    map[string]bool{},
 		synced:      map[string]string{},
+		indexes:     map[string]seenIndex{},
 	}
 	clock := &serverClock{local: o.Clock}
 	rt := newTransport(o, base, s.budgets, clock)

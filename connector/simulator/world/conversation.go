@@ -49,6 +49,21 @@ type Participant struct {
 // idleAfter is how long after its last message a thread that stays open counts as inactive.
 const idleAfter = time.Hour
 
+// closedAfter is how long after its last message every second thread is closed by a timer. It is open again
+// with the next message, if there is one.
+const closedAfter = 2 * time.Hour
+
+// PausedAt is when a thread was closed after one of its talks that was not its last; zero when it was not.
+func (c *Conversation) PausedAt(talk int) time.Time {
+	if talk+1 >= len(c.Talks) || c.ID%2 == 1 {
+		return time.Time{}
+	}
+	if at := c.Talks[talk].To.Add(closedAfter); at.Before(c.Talks[talk+1].From.Add(-time.Hour)) {
+		return at
+	}
+	return time.Time{}
+}
+
 // converse gives a contact its conversation: the customer's open thread where there is one, else a new one.
 func (g *life) converse(c *Contact, shown Shown, from, to time.Time, agent int) {
 	talk := Talk{Contact: c.ID, From: from, To: to, Agent: agent, Messages: 2 + g.random.IntN(10)}
@@ -87,7 +102,7 @@ func (g *life) converse(c *Contact, shown Shown, from, to time.Time, agent int) 
 func (c *Conversation) lastTalk() *Talk { return &c.Talks[len(c.Talks)-1] }
 
 // State is "active", "inactive" or "closed" at a moment, and "" before the conversation exists; changed is
-// when it came to be so.
+// when it came to be so. What is closed may be open again later, see PausedAt.
 func (c *Conversation) State(at time.Time) (state string, changed time.Time) {
 	if at.Before(c.CreatedAt) {
 		return "", time.Time{}
@@ -103,6 +118,9 @@ func (c *Conversation) State(at time.Time) (state string, changed time.Time) {
 		state, changed = "active", c.Talks[i].From
 		if idle := c.Talks[i].To.Add(idleAfter); !idle.After(at) {
 			state, changed = "inactive", idle
+		}
+		if paused := c.PausedAt(i); !paused.IsZero() && !paused.After(at) {
+			state, changed = "closed", paused
 		}
 	}
 	return state, changed

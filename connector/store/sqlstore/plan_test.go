@@ -286,6 +286,10 @@ func exercise(t *testing.T, s *Store) {
 	}
 	_, err = s.LoadOpenConversations(ctx, "c", now, 9)
 	must(err)
+	_, err = s.LoadOpenFacts(ctx, "c", fact.Task, now, 9)
+	must(err)
+	_, err = s.LoadFact(ctx, "c", fact.Key{Kind: fact.Task, SID: "t"})
+	must(err)
 	_, err = s.LoadUnknown(ctx, "a", 9)
 	must(err)
 	_, err = s.LoadContactOwner(ctx, "c", 7)

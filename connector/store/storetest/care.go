@@ -140,6 +140,8 @@ func (f *fixture) calls(ctx context.Context) map[string]func() error {
 		"LoadUndigested":        keep(func() (any, error) { return f.s.LoadUndigested(ctx, connector, 1) }),
 		"LoadNeighbours":        keep(func() (any, error) { return f.s.LoadNeighbours(ctx, connector, nil, []fact.Key{{}}) }),
 		"SaveDigest":            func() error { return f.s.SaveDigest(ctx, f.digester, filled(store.Digest{Customers: customersOf(1)})) },
+		"LoadFact":              keep(func() (any, error) { return f.s.LoadFact(ctx, connector, fact.Key{Kind: fact.Task, SID: "WT1"}) }),
+		"LoadOpenFacts":         keep(func() (any, error) { return f.s.LoadOpenFacts(ctx, connector, fact.Task, noon, 1) }),
 		"LoadOpenConversations": keep(func() (any, error) { return f.s.LoadOpenConversations(ctx, connector, noon, 1) }),
 		"Claim":                 keep(func() (any, error) { return f.s.Claim(ctx, f.deliver, account, noon, 1, 1) }),
 		"Settle": func() error {

@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		deadTests,
 		digestTests,
 		directoryTests,
+		factTests,
 		figureTests,
 		historyTests,
 		leaseTests,
