@@ -76,6 +76,7 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 		HTTP: s.carrier("twilio"), Clock: s.o.Clock, Logger: f.logger, LogCalls: c.LogAPICalls || c.Debug,
 		Redact: f.redact(), OpenConversations: f.openConversations, SyncObjects: syncObjects(c.SyncObjects),
 		WorkerChannels: c.Sync.AgentActivity,
+		Messages: needsMessages(c), KeepText: keepsText(c), PolledIndex: f.polledIndex,
 	})
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 	o := digestOptions(c, a.name, s.o.Store, source{f.source}, s.o.Clock, f.logger)
 	o.Figures = f.figures()
 	f.digest = pipeline.NewDigest(o)
-	f.redactor = twilio.NewRedactor(f.redact(), false)
+	f.redactor = twilio.NewRedactor(f.redact(), keepsText(c))
 	for _, stream := range f.streams() {
 		f.pulls[stream] = &pull{}
 	}
@@ -131,7 +132,7 @@ func readBy(path string, rules []string) (string, bool) {
 func wants(s config.Sync) func(string) bool {
 	return func(eventType string) bool {
 		switch eventType {
-		case profile.ConversationStarted, profile.ConversationEnded:
+		case profile.ConversationStarted, profile.ConversationEnded, profile.MessageReceived, profile.MessageSent:
 			return s.Conversations
 		case profile.SurveyCompleted:
 			return s.CSAT

@@ -194,6 +194,7 @@ func (s *Service) webhooks() (*webhook.Handler, error) {
 			SurveySecret: s.o.Config.Server.SurveySecret.Reveal,
 			Origins:      f.origins,
 			Keep:         f.keepPosted,
+			KeepText:     keepsText(f.cfg),
 			Refused:      f.arrivals.refused,
 			Tested:       f.arrivals.tested,
 		})

@@ -31,6 +31,7 @@ type history struct {
 	groups  []*group // in the order of their beginning
 	tasks   []*world.Task
 	answers []answer // in the order of time
+	threads []*world.Conversation
 }
 
 func (c *calculation) history(p person) history {
@@ -47,6 +48,7 @@ func (c *calculation) history(p person) history {
 		if e.conversation >= 0 {
 			if v := &c.Conversations[e.conversation]; c.inScope(v.Channel) {
 				at(v.Talks[0].Contact).thread = v
+				h.threads = append(h.threads, v)
 			}
 			continue
 		}

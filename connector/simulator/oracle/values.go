@@ -156,6 +156,17 @@ func (c *calculation) moments(p person, h history) []Moment {
 			m.ID = ""
 		}
 	}
+	for _, v := range h.threads {
+		for _, m := range c.Messages(v.ID) {
+			switch {
+			case !c.knowsCustomerOf(v):
+			case m.Agent == world.Unknown:
+				add("message.received", m.SID, m.At, time.Second)
+			default:
+				add("message.sent", m.SID, m.At, time.Second)
+			}
+		}
+	}
 	for _, g := range h.groups {
 		m := add("conversation.started", g.leader(), g.start(), g.resolution())
 		c.loosen(m, g, g.start())
