@@ -67,7 +67,8 @@ type Connector struct {
 	Identity     Identity       `yaml:"identity" desc:"who becomes a contact"`
 	Events       Events         `yaml:"events" desc:"which events are sent"`
 	CSATScale    float64        `yaml:"csat_scale" validate:"min=0,max=1000" desc:"bring all scores to this scale; 0 leaves them as given"`
-	CSAT         []CSAT         `yaml:"csat" desc:"where satisfaction scores are found, tried in order"`
+	CSAT         []CSAT         `yaml:"csat" validate:"dive" desc:"where satisfaction scores are found, tried in order"`
+	Surveys      Surveys        `yaml:"surveys" desc:"which tasks are surveys, beside those that say so"`
 	SyncObjects  []SyncObject   `yaml:"sync_objects" validate:"dive" desc:"Twilio Sync objects that are read"`
 	Capture      Capture        `yaml:"capture" desc:"what is kept of the records"`
 	Abandoned    string         `yaml:"abandoned_when" desc:"condition of an abandoned task"`
@@ -161,9 +162,23 @@ type Events struct {
 
 // CSAT is one place of satisfaction scores.
 type CSAT struct {
-	From  string  `yaml:"from" desc:"expression of the score"`
-	When  string  `yaml:"when" desc:"condition"`
-	Scale float64 `yaml:"scale" validate:"min=0,max=1000" desc:"the highest score that can be given there"`
+	Preset string  `yaml:"preset" validate:"omitempty,oneof=post_call_survey post_task_survey" desc:"a known survey instead of from: post_call_survey (Twilio's voice survey) or post_task_survey (the messaging one)"`
+	From   string  `yaml:"from" desc:"expression of the score: of a task, or of a thread below conversation.attributes"`
+	When   string  `yaml:"when" desc:"condition"`
+	Scale  float64 `yaml:"scale" validate:"max=1000" desc:"the highest score that can be given there"`
+}
+
+// The values of CSAT.Preset.
+const (
+	PresetPostCall = "post_call_survey"
+	PresetPostTask = "post_task_survey"
+)
+
+// Surveys names tasks that are surveys although their attributes do not say so. A survey is
+// no contact, is never abandoned, and is asked for the score of the contact before it.
+type Surveys struct {
+	Queues    []string `yaml:"queues" desc:"names or SIDs of queues that only surveys go through"`
+	Workflows []string `yaml:"workflows" desc:"names or SIDs of workflows that only surveys go through"`
 }
 
 // SyncObject is one map, list or document of Twilio Sync that is read.

@@ -70,9 +70,34 @@ func (l *loader) spec(namespace string, c *Connector) mapping.Spec {
 	}
 	for i, csat := range c.CSAT {
 		at, keys := l.ruleKeys(fmt.Sprintf("%s.CSAT[%d]", namespace, i), map[string]string{"from": "From", "when": "When", "scale": "Scale"})
-		spec.CSAT = append(spec.CSAT, mapping.CSATSpec{From: csat.From, When: csat.When, Scale: csat.Scale, At: at, Keys: keys})
+		from, when := csat.place()
+		if csat.Preset != "" && csat.From != "" {
+			l.fail(at, "both a preset and from", "expected one of the two")
+		}
+		if csat.Preset != "" && from == "" {
+			continue // a preset that there is not, which is said already
+		}
+		spec.CSAT = append(spec.CSAT, mapping.CSATSpec{From: from, When: when, Scale: csat.Scale, At: at, Keys: keys})
 	}
 	return spec
+}
+
+// place is where the score is, and under which condition: those of a preset are where the
+// two public implementations of surveys write it (facts/twilio.md 4.3, 4.4).
+func (c CSAT) place() (from, when string) {
+	survey := `attributes.conversations.kind == "Survey"`
+	switch c.Preset {
+	case PresetPostCall:
+		from = "attributes.conversations.conversation_attribute_1"
+	case PresetPostTask:
+		from = "attributes.conversations.conversation_measure_1"
+	default:
+		return c.From, c.When
+	}
+	if c.When != "" {
+		return from, survey + " and (" + c.When + ")"
+	}
+	return from, survey
 }
 
 // ruleKeys gives a rule's place and those of its values, by key.

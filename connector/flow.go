@@ -76,7 +76,7 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 		HTTP: s.carrier("twilio"), Clock: s.o.Clock, Logger: f.logger, LogCalls: c.LogAPICalls || c.Debug,
 		Redact: f.redact(), OpenConversations: f.openConversations, SyncObjects: syncObjects(c.SyncObjects),
 		WorkerChannels: c.Sync.AgentActivity,
-		Messages: needsMessages(c), KeepText: keepsText(c), PolledIndex: f.polledIndex,
+		Messages:       needsMessages(c), KeepText: keepsText(c), PolledIndex: f.polledIndex,
 	})
 	if err != nil {
 		return nil, err
@@ -147,6 +147,7 @@ func profileOptions(c *config.Connector) profile.Options {
 		Region: c.Region, Location: c.Location, Channels: c.Channels, SharedPhones: c.Identity.SharedPhones,
 		Settle: c.ConversationSettle, CaptureLag: captureLag, CSATScale: c.CSATScale,
 		ScoreWait: c.Events.ScoreWait, Link: linker(c.Events.Link),
+		SurveyQueues: c.Surveys.Queues, SurveyWorkflows: c.Surveys.Workflows,
 		EmailFrom: readers(c.Rules.IdentifierFields("email")),
 		PhoneFrom: readers(c.Rules.IdentifierFields("SMS", "WHATSAPP", "LANDLINE_NUMBER")),
 	}
@@ -163,10 +164,7 @@ func profileOptions(c *config.Connector) profile.Options {
 		if !c.Sync.CSAT {
 			break
 		}
-		o.CSAT = append(o.CSAT, profile.CSATPlace{Scale: place.Scale, Read: func(t *profile.Task) (float64, bool) {
-			score, found, err := place.Score(taskEnv(t))
-			return score, found && err == nil
-		}})
+		o.CSAT = append(o.CSAT, csatPlace(place))
 	}
 	return o
 }
@@ -183,6 +181,21 @@ func linker(template string) func(taskSID, conversationSID string) string {
 		}
 		return strings.NewReplacer("{task_sid}", taskSID, "{conversation_sid}", conversationSID).Replace(template)
 	}
+}
+
+// csatPlace is a configured place of scores, of tasks or of threads.
+func csatPlace(place *mapping.CSAT) profile.CSATPlace {
+	read := func(env *mapping.Env) (float64, bool) {
+		score, found, err := place.Score(env)
+		return score, found && err == nil
+	}
+	p := profile.CSATPlace{Scale: place.Scale}
+	if place.OfConversation() {
+		p.ReadThread = func(t *profile.Thread) (float64, bool) { return read(&mapping.Env{Conversation: t.Env()}) }
+	} else {
+		p.Read = func(t *profile.Task) (float64, bool) { return read(taskEnv(t)) }
+	}
+	return p
 }
 
 // captureLag is how much later than it happened a record usually arrives: the

@@ -86,6 +86,16 @@ type CSAT struct {
 	when *Condition
 }
 
+// OfConversation tells whether the score is one of a thread: it is read below conversation.
+func (c *CSAT) OfConversation() bool {
+	for _, p := range c.from.paths {
+		if p.root == rootConversation {
+			return true
+		}
+	}
+	return false
+}
+
 // Score gives the score as a number; found is false where the place holds none or its condition does not hold. The
 // error is an *EvalError, or an *WrongTypeError for a score that is no number.
 func (c *CSAT) Score(env *Env) (score float64, found bool, err error) {

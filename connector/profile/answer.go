@@ -17,6 +17,7 @@ func (b *builder) answers() {
 	}
 	b.posted()
 	b.kept()
+	b.threaded()
 	slices.SortFunc(b.Answers, func(x, y *Answer) int { return order(x.At, x.Fact.SID, y.At, y.Fact.SID) })
 	for _, a := range b.Answers {
 		if a.Task != nil && a.Task.group != nil {
@@ -34,7 +35,7 @@ func (b *builder) posted() {
 		}
 		scale, _ := Number(r.Values[fact.Scale].V)
 		a := &Answer{Fact: r.Fact, Score: score, Scale: scale, Comment: r.Text(fact.Comment), At: r.Time(fact.Submitted)}
-		a.Task = b.namedBy(r.Fact, a.At)
+		a.Task = b.namedBy(r.Text(fact.TaskSID), r.Text(fact.ConversationSID), a.At)
 		b.answer(a)
 	}
 }
@@ -61,9 +62,53 @@ func (b *builder) kept() {
 	}
 }
 
+// threaded adds answers that were written into the attributes of a thread: one for each,
+// since later ones replace earlier ones there. It counts once nobody works in the thread,
+// and is dated by its last change.
+func (b *builder) threaded() {
+	for _, th := range b.threads {
+		for _, p := range b.o.CSAT {
+			if p.ReadThread == nil {
+				continue
+			}
+			score, ok := p.ReadThread(th)
+			if !ok || !sane(score) {
+				continue
+			}
+			if at := b.answeredAt(th); !at.IsZero() {
+				a := &Answer{Fact: th.Fact, Score: score, Scale: p.Scale, At: at, Channel: th.Channel}
+				a.Task = b.namedBy("", th.SID, at)
+				b.answer(a)
+			}
+			break
+		}
+	}
+}
+
+// answeredAt is when a thread's attributes were last changed; zero while a task goes on
+// in it that is no survey.
+func (b *builder) answeredAt(th *Thread) time.Time {
+	for _, t := range b.tasks {
+		if t.ConversationSID == th.SID && t.EndedAt.IsZero() && !t.Survey {
+			return time.Time{}
+		}
+	}
+	var at int64
+	for _, v := range th.Fact.Attributes {
+		at = max(at, v.T)
+	}
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(at).UTC()
+}
+
 // read gives the score of the first place that has one, and its scale.
 func read(places []CSATPlace, t *Task) (score, scale float64, ok bool) {
 	for _, p := range places {
+		if p.Read == nil {
+			continue
+		}
 		if score, ok := p.Read(t); ok && sane(score) {
 			return score, p.Scale, true
 		}
@@ -104,10 +149,9 @@ func (b *builder) aboutTask(s *Task) *Task {
 	return found
 }
 
-// namedBy finds the contact task that a posted answer is about: the one it names,
-// else the latest that was held in its conversation before it, else the first.
-func (b *builder) namedBy(f *fact.Fact, at time.Time) *Task {
-	task, conversation := f.Text(fact.TaskSID), f.Text(fact.ConversationSID)
+// namedBy finds the contact task that an answer is about: the one it names, else the
+// latest that was held in its conversation before it, else the first.
+func (b *builder) namedBy(task, conversation string, at time.Time) *Task {
 	var found *Task
 	for _, t := range b.tasks {
 		switch {

@@ -39,6 +39,9 @@ type Options struct {
 	// CSAT are the places of scores; nil means the usual ones (design 3.2). Empty
 	// but not nil means that surveys do not count at all, posted ones neither.
 	CSAT []CSATPlace
+	// SurveyQueues and SurveyWorkflows are names or SIDs of those that only survey tasks
+	// go through.
+	SurveyQueues, SurveyWorkflows []string
 	// CSATScale brings all scores to one scale; 0 leaves them as given.
 	CSATScale float64
 	// ScoreWait is how long the end of a contact waits for a survey answer that
@@ -51,10 +54,12 @@ type Options struct {
 	Memo *Memo
 }
 
-// CSATPlace reads a score from a task. Read returns false where there is none.
+// CSATPlace reads a score from a task, or from a thread; one of the two is set. They
+// return false where there is none.
 type CSATPlace struct {
-	Read  func(t *Task) (float64, bool)
-	Scale float64 // 0 when not known
+	Read       func(t *Task) (float64, bool)
+	ReadThread func(t *Thread) (float64, bool)
+	Scale      float64 // 0 when not known
 }
 
 // Profile is what we know of one customer.

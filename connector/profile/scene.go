@@ -130,6 +130,15 @@ func (g *Group) env() map[string]any {
 	return m
 }
 
+// Env is the thread as an expression sees it, under the name "conversation", where it is
+// not seen as a contact's.
+func (th *Thread) Env() map[string]any {
+	m := map[string]any{"sid": th.SID, "conversation_sid": th.SID, "channel": th.Channel, "attributes": th.Attributes}
+	put(m, "state", th.Fact.Text(fact.State))
+	put(m, "friendly_name", th.Fact.Text(fact.FriendlyName))
+	return m
+}
+
 // usual are the default properties of a contact's events: those of its last
 // task, with its own channel and thread.
 func (g *Group) usual() map[string]any {
@@ -227,6 +236,9 @@ func (a *Answer) usual() map[string]any {
 	put(m, "channel", a.Channel)
 	put(m, "task_sid", a.Fact.Text(fact.TaskSID))
 	put(m, "conversation_sid", a.Fact.Text(fact.ConversationSID))
+	if a.Fact.Kind == fact.Conversation {
+		m["conversation_sid"] = a.Fact.SID
+	}
 	if t := a.Task; t != nil {
 		m["task_sid"] = t.SID
 		put(m, "conversation_sid", t.ConversationSID)

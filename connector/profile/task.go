@@ -53,7 +53,7 @@ func newTask(r reading, o *Options) *Task {
 	t := &Task{Fact: f, SID: f.SID, Attributes: r.attributes}
 	t.Channel = channelOf(f, t.Attributes)
 	t.Direction = directionOf(t.Attributes)
-	t.Survey = isSurvey(t.Attributes)
+	t.Survey = isSurvey(f, t.Attributes, o)
 	t.InScope = o.inScope(t.Channel)
 	t.Queue = first(f.Text(fact.QueueName), f.Text(fact.QueueSID))
 	t.Outcome = str(t.Attributes, "conversations", "outcome")
@@ -83,9 +83,21 @@ func groupKey(t *Task) string {
 }
 
 // isSurvey follows facts/twilio.md 4.6.
-func isSurvey(attributes map[string]any) bool {
-	return strings.EqualFold(str(attributes, "conversations", "kind"), "survey") ||
+func isSurvey(f *fact.Fact, attributes map[string]any, o *Options) bool {
+	return isOneOf(o.SurveyQueues, f, fact.QueueName, fact.QueueSID) || isOneOf(o.SurveyWorkflows, f, fact.Workflow, fact.WorkflowSID) ||
+		strings.EqualFold(str(attributes, "conversations", "kind"), "survey") ||
 		strings.EqualFold(str(attributes, "conversations", "virtual"), "yes")
+}
+
+// isOneOf says whether one of the fact's values is on the list.
+func isOneOf(list []string, f *fact.Fact, values ...string) bool {
+	if len(list) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(values, func(name string) bool {
+		v := f.Text(name)
+		return v != "" && slices.Contains(list, v)
+	})
 }
 
 func abandoned(t *Task, o *Options) bool {

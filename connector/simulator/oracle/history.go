@@ -19,11 +19,11 @@ type group struct {
 
 // answer is one satisfaction score. It is given once the task that holds it is over: until then it may change.
 type answer struct {
-	task  *world.Task
-	score float64
-	at    time.Time
-	// posted is whether a survey tool told, not the task.
-	posted bool
+	sid    string // of the task, or of the thread
+	score  float64
+	at     time.Time
+	within time.Duration // how exactly at can be known
+	posted bool          // a survey tool told, not the task
 }
 
 // history is all that happened between a customer and the centre.
@@ -49,6 +49,7 @@ func (c *calculation) history(p person) history {
 			if v := &c.Conversations[e.conversation]; c.inScope(v.Channel) {
 				at(v.Talks[0].Contact).thread = v
 				h.threads = append(h.threads, v)
+				h.answers = append(h.answers, c.threadAnswers(v)...)
 			}
 			continue
 		}
@@ -60,14 +61,34 @@ func (c *calculation) history(p person) history {
 			g := at(t.Contact)
 			g.tasks, h.tasks = append(g.tasks, t), append(h.tasks, t)
 		}
-		if c.CSAT && t.Scored && c.knows(t.EndedAt) {
-			h.answers = append(h.answers, answer{task: t, score: t.Score, at: t.EndedAt})
+		if c.CSAT && t.Scored && c.knows(t.EndedAt) && (t.Survey || !c.SurveysOnly) {
+			h.answers = append(h.answers, answer{sid: t.SID, score: t.Score * c.ScoreFactor, at: t.EndedAt})
 		}
 		h.answers = append(h.answers, c.posted(t)...)
 	}
 	slices.SortStableFunc(h.groups, func(a, b *group) int { return a.start().Compare(b.start()) })
 	slices.SortStableFunc(h.answers, func(a, b answer) int { return a.at.Compare(b.at) })
 	return h
+}
+
+// threadAnswers is the score in a thread's attributes, once all its tasks are over; it is dated by the thread's
+// last change, in whole seconds.
+func (c *calculation) threadAnswers(v *world.Conversation) []answer {
+	score, at, ok := c.Rated(v.ID)
+	if !ok || !c.CSAT || !c.ThreadScores || !c.knows(at) {
+		return nil
+	}
+	for _, talk := range v.Talks {
+		for _, task := range c.Contacts[talk.Contact].Tasks {
+			if t := &c.Tasks[task]; !t.Survey && c.knows(t.CreatedAt) && !c.knows(t.EndedAt) {
+				return nil
+			}
+		}
+	}
+	if _, changed := v.State(c.Until); changed.After(at) {
+		at = changed
+	}
+	return []answer{{sid: v.SID, score: float64(score) * c.ScoreFactor, at: at, within: time.Second}}
 }
 
 func (g *group) start() time.Time {

@@ -30,6 +30,10 @@ type Settings struct {
 	CSAT bool
 	// Posted are the answers that survey tools posted, by the SID of the task they are about.
 	Posted map[string][]Posted
+	// SurveysOnly reads them from survey tasks only, and not from what agents write into a contact's task;
+	// ThreadScores reads them from threads as well; ScoreFactor is what all are multiplied by, zero means one.
+	SurveysOnly, ThreadScores bool
+	ScoreFactor               float64
 	// Attributes maps Brevo attributes to what they hold: a value of the customer by its name in the rules, one
 	// of those in the function value. Identifiers are not named here.
 	Attributes map[string]string
@@ -94,6 +98,9 @@ func Calculate(w *world.World, s Settings) Expected {
 	}
 	if s.Settle == 0 {
 		s.Settle = 5 * time.Second
+	}
+	if s.ScoreFactor == 0 {
+		s.ScoreFactor = 1
 	}
 	var out Expected
 	c := calculation{World: w, Settings: s}

@@ -17,7 +17,7 @@ type Posted struct {
 func (c *calculation) posted(t *world.Task) (answers []answer) {
 	for _, p := range c.Posted[t.SID] {
 		if c.CSAT && c.knows(p.At) {
-			answers = append(answers, answer{task: t, score: p.Score, at: p.At, posted: true})
+			answers = append(answers, answer{sid: t.SID, score: p.Score, at: p.At, posted: true})
 		}
 	}
 	return answers

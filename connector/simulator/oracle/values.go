@@ -152,7 +152,7 @@ func (c *calculation) moments(p person, h history) []Moment {
 		}
 	}
 	for _, a := range h.answers {
-		if m := add("survey.completed", a.task.SID, a.at, 0); a.posted {
+		if m := add("survey.completed", a.sid, a.at, a.within); a.posted {
 			m.ID = ""
 		}
 	}

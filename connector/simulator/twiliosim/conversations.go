@@ -119,24 +119,33 @@ func (s *Server) conversationURL(c *world.Conversation) string {
 	return address("/conversations/v1/Services/" + s.world.ChatServiceSID + "/Conversations/" + c.SID)
 }
 
-// showConversation gives date_updated the moment of the last change of state: whether messages move it is
+// showConversation gives date_updated the moment of the last change of state or attributes: whether messages move it is
 // not documented, and a client must not rely on it; facts/twilio.md 2.5.
 func (s *Server) showConversation(c *world.Conversation, now time.Time) world.Fields {
 	state, changed := c.State(now)
+	attributes := conversationFields(c)
+	if score, at, ok := s.world.Rated(c.ID); ok && !at.After(now) {
+		attributes = append(attributes, object("survey", object("score", score))...)
+		if at.After(changed) {
+			changed = at
+		}
+	}
 	self := s.conversationURL(c)
 	return object(
 		"account_sid", s.world.AccountSID, "chat_service_sid", s.world.ChatServiceSID, "messaging_service_sid", s.world.MessagingServiceSID,
-		"sid", c.SID, "friendly_name", nil, "unique_name", nil, "attributes", conversationAttributes(c), "state", state,
+		"sid", c.SID, "friendly_name", nil, "unique_name", nil, "attributes", string(attributes.AppendJSON(nil)), "state", state,
 		"date_created", iso(c.CreatedAt), "date_updated", iso(changed), "timers", world.Fields{}, "bindings", world.Fields{}, "url", self,
 		"links", object("participants", self+"/Participants", "messages", self+"/Messages", "webhooks", self+"/Webhooks", "export", self+"/Export"))
 }
 
-// conversationAttributes are a conversation's attributes as JSON text.
-func conversationAttributes(c *world.Conversation) string {
+// conversationAttributes are a conversation's attributes as JSON text, when it is made.
+func conversationAttributes(c *world.Conversation) string { return string(conversationFields(c).AppendJSON(nil)) }
+
+func conversationFields(c *world.Conversation) world.Fields {
 	if c.Email == "" {
-		return "{}"
+		return world.Fields{}
 	}
-	return string(object("pre_engagement_data", object("email", c.Email)).AppendJSON(nil))
+	return object("pre_engagement_data", object("email", c.Email))
 }
 
 func (s *Server) listMessages(q *request) (world.Fields, error) {

@@ -126,6 +126,21 @@ func (c *Conversation) State(at time.Time) (state string, changed time.Time) {
 	return state, changed
 }
 
+// Rated returns the score, 1 to 5, that a program wrote into the attributes of every third thread with a task after
+// its last contact, and when; false where there is none.
+func (w *World) Rated(conversation int) (score int, at time.Time, ok bool) {
+	c := &w.Conversations[conversation]
+	talk := c.lastTalk()
+	if c.ID%3 != 1 || len(w.Contacts[talk.Contact].Tasks) == 0 {
+		return 0, time.Time{}, false
+	}
+	at = talk.To.Add(90 * time.Second)
+	if !c.ClosedAt.IsZero() && c.ClosedAt.Before(at) {
+		at = c.ClosedAt
+	}
+	return 1 + c.ID%5, at, true
+}
+
 // Messages returns a conversation's messages in order.
 func (w *World) Messages(conversation int) []Message {
 	c := &w.Conversations[conversation]
