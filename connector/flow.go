@@ -75,8 +75,9 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 		WorkspaceSID: c.Workspace, BaseURL: c.BaseURL, InitialLookback: c.InitialLookback,
 		HTTP: s.carrier("twilio"), Clock: s.o.Clock, Logger: f.logger, LogCalls: c.LogAPICalls || c.Debug,
 		Redact: f.redact(), OpenConversations: f.openConversations, SyncObjects: syncObjects(c.SyncObjects),
-		WorkerChannels: c.Sync.AgentActivity,
-		Messages:       needsMessages(c), KeepText: keepsText(c), PolledIndex: f.polledIndex,
+		WorkerChannels:  c.Sync.AgentActivity,
+		DueInteractions: f.dueInteractions,
+		Messages:        needsMessages(c), KeepText: keepsText(c), PolledIndex: f.polledIndex,
 	})
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func digestOptions(c *config.Connector, account string, st store.Store, src pipe
 		Connector: c.Name, Account: account, Store: st, Source: src,
 		Rules: c.Rules, Profile: profileOptions(c), SupportList: list(c.Lists.SupportContacts), SurveyList: list(c.Lists.CSATRespondents),
 		Create: c.Identity.Create == config.CreateAll, ByIdentity: c.Identity.WithoutAddress == config.WithoutAddressID,
-		Wants: wants(c.Sync), Clock: clock, Logger: logger,
+		Wants: wants(c.Sync), Interactions: c.Sync.Conversations, Clock: clock, Logger: logger,
 	}
 }
 
@@ -231,8 +232,9 @@ func list(l config.List) string {
 	}
 }
 
-// streams are those the connector pulls, events last: they name agents and
-// queues by SID, and ask for conversations that were not read yet.
+// streams are those the connector pulls, events last but one: they name agents and
+// queues by SID, and ask for conversations that were not read yet. Interactions are those
+// that digested events name.
 func (f *flow) streams() []string {
 	out := []string{twilio.WorkersStream, twilio.QueuesStream}
 	if f.cfg.Sync.Conversations {
@@ -241,14 +243,18 @@ func (f *flow) streams() []string {
 	if len(f.cfg.SyncObjects) > 0 {
 		out = append(out, twilio.SyncStream)
 	}
-	return append(out, twilio.EventsStream)
+	out = append(out, twilio.EventsStream)
+	if f.cfg.Sync.Conversations {
+		out = append(out, twilio.InteractionsStream)
+	}
+	return out
 }
 
 func (f *flow) spec(stream string) string {
 	switch stream {
 	case twilio.EventsStream:
 		return f.cfg.Schedule.Events
-	case twilio.ConversationsStream:
+	case twilio.ConversationsStream, twilio.InteractionsStream:
 		return f.cfg.Schedule.Conversations
 	case twilio.SyncStream:
 		return f.cfg.Schedule.Sync

@@ -13,6 +13,7 @@ import (
 	"flexbrevo/connector/failure"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/store"
+	"flexbrevo/connector/twilio"
 )
 
 // Report says what one pass did, summed over its connectors.
@@ -113,6 +114,7 @@ func (p *pass) collect(ctx context.Context, f *flow) error {
 			if p.hints(ctx, f) {
 				errs = append(errs, p.digest(ctx, f, lease))
 			}
+			errs = append(errs, p.interactions(ctx, f, lease))
 			_, err := f.tellFigures(ctx, lease) // what is not digested yet is told by the next pass
 			errs = append(errs, err)
 			if err := errors.Join(errs...); err != nil {
@@ -146,6 +148,9 @@ func (p *pass) pull(ctx context.Context, f *flow) error {
 	defer func() { p.count(func(r *Report) { r.Captured += int(f.captured.Load() - before) }) }()
 	var errs []error
 	for _, stream := range f.streams() {
+		if stream == twilio.InteractionsStream {
+			continue // once the events that name them are digested
+		}
 		p.tell("pull " + stream)
 		if err := f.fetch(ctx, stream); err != nil {
 			errs = append(errs, fmt.Errorf("pull %s: %w", stream, err))

@@ -77,11 +77,15 @@ const (
 	ConversationSID = "conversation_sid"
 	InteractionSID  = "interaction_sid"
 	// InteractionRead is set, on a task, when its interaction was read from the source.
-	InteractionRead = "interaction_read"
-	Index           = "index"           // of a message in its conversation
-	Author          = "author"          // of a message: an address, an identity, or "system"
-	ParticipantSID  = "participant_sid" // who wrote a message
-	Body            = "body"            // of a message, where a rule reads it
+	InteractionRead    = "interaction_read"
+	InteractionChannel = "interaction_channel" // the channel's type
+	InteractionState   = "interaction_state"   // the channel's status
+	MemberType         = "type"                // of a participant of an interaction
+	ReservationSID     = "reservation_sid"     // of the same, where it is an agent
+	Index              = "index"               // of a message in its conversation
+	Author             = "author"              // of a message: an address, an identity, or "system"
+	ParticipantSID     = "participant_sid"     // who wrote a message
+	Body               = "body"                // of a message, where a rule reads it
 	// PolledIndex is the index up to which a conversation's messages were read from the
 	// source without a gap. What a webhook brings says nothing of those before it.
 	PolledIndex = "polled_index"

@@ -43,6 +43,8 @@ type DigestOptions struct {
 	// Wants says which source event types may be sent at all (the sync switches);
 	// nil means all that rules name.
 	Wants func(eventType string) bool
+	// Interactions keeps tasks open, for the source, while their interaction is to be read.
+	Interactions bool
 	// Batch is how many records are digested at once; 0 means 500.
 	Batch  int
 	Clock  func() time.Time
@@ -146,6 +148,8 @@ type batch struct {
 	left     int
 	// foresight is set where the batch is a replay's.
 	foresight *foresight
+	// interactions says that tasks are open while their interaction is to be read.
+	interactions bool
 }
 
 // state is a fact with where it stands.
@@ -157,7 +161,7 @@ type state struct {
 
 // read decodes records. One that cannot be read fails alone and is kept.
 func (d *Digest) read(records []record.Record) *batch {
-	b := &batch{at: d.o.Clock(), deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
+	b := &batch{at: d.o.Clock(), interactions: d.o.Interactions, deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
 	for _, r := range records {
 		decoded, err := d.decode(r)
 		result := store.RecordResult{ID: r.ID, State: store.Digested}
@@ -307,6 +311,10 @@ func (b *batch) merge(known *store.Neighbours, o *profile.Options) {
 		s.changed = s.Fact.Merge(delta) || s.changed
 		if key.Kind == fact.Conversation {
 			s.Open, s.ReadAt = !over(s.Fact), b.at
+		}
+		if key.Kind == fact.Task && b.interactions {
+			_, due := profile.DueInteraction(s.Fact)
+			s.Open = due && (s.Open || b.lanes[key] != record.Backfill)
 		}
 	}
 	for _, s := range b.facts {

@@ -75,7 +75,7 @@ func refs(f *fact.Fact, attributes map[string]any) []string {
 	switch f.Kind {
 	case fact.Task:
 		add(str(attributes, "conversations", "conversation_id"))
-		add(str(attributes, "flexInteractionSid"))
+		add(interactionOf(f, attributes))
 		add(str(attributes, "conversationSid"))
 		add(str(attributes, "call_sid"))
 	case fact.Survey:

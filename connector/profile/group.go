@@ -52,6 +52,9 @@ func (b *builder) sort() {
 	for _, r := range b.readings {
 		switch r.Kind {
 		case fact.Task:
+			if !told(r.Fact) {
+				continue
+			}
 			b.tasks = append(b.tasks, newTask(r, b.o))
 		case fact.Conversation:
 			b.threads = append(b.threads, newThread(r, b.o))

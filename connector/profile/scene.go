@@ -55,6 +55,7 @@ func (t *Task) Env() map[string]any {
 	put(m, "completed_reason", t.Fact.Text(fact.CompletedReason))
 	put(m, "canceled_reason", t.Fact.Text(fact.CanceledReason))
 	put(m, "conversation_sid", t.ConversationSID)
+	put(m, "interaction_sid", interactionOf(t.Fact, t.Attributes))
 	put(m, "outcome", t.Outcome)
 	if v, ok := t.Fact.Values[fact.Priority]; ok {
 		m["priority"] = v.V

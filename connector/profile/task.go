@@ -75,7 +75,7 @@ func newTask(r reading, o *Options) *Task {
 func groupKey(t *Task) string {
 	return first(
 		str(t.Attributes, "conversations", "conversation_id"),
-		str(t.Attributes, "flexInteractionSid"),
+		interactionOf(t.Fact, t.Attributes),
 		t.ConversationSID,
 		str(t.Attributes, "call_sid"),
 		t.SID,
@@ -162,6 +162,7 @@ func (t *Task) life() {
 		t.AcceptedAt = earliest(t.AcceptedAt, r.accepted)
 		t.Worker = first(r.worker, t.Worker) // the last one who accepted
 	}
+	t.Worker = first(t.Worker, memberOf(f))
 	switch completed, canceled := f.Time(fact.Completed), f.Time(fact.Canceled); {
 	case !completed.IsZero():
 		t.Completed, t.EndedAt = true, completed
@@ -245,7 +246,8 @@ func first2(a, b time.Time) time.Time {
 // channelOf is the normalised channel of a task (design 3.2): what the
 // attributes say for messaging, else the task channel.
 func channelOf(f *fact.Fact, attributes map[string]any) string {
-	return NormalChannel(first(str(attributes, "channelType"), f.Text(fact.ChannelType), f.Text(fact.Channel)))
+	return NormalChannel(first(
+		str(attributes, "channelType"), f.Text(fact.ChannelType), f.Text(fact.InteractionChannel), f.Text(fact.Channel)))
 }
 
 // NormalChannel gives a channel its normal name.

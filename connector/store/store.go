@@ -173,7 +173,8 @@ type StoredFact struct {
 	// (Unix milliseconds) they were delivered, negative where they were rightly
 	// skipped. They are never removed.
 	Marks map[string]int64
-	// Open says that more is expected: a conversation whose thread is not closed.
+	// Open says that more is expected: a conversation whose thread is not closed, a task
+	// whose interaction is to be read.
 	Open bool
 	// ReadAt is when the source was last asked about it (for open facts).
 	ReadAt time.Time

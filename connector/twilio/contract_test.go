@@ -30,7 +30,7 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	}
 	c := newCentre(t, world.Options{Seed: 12}, twiliosim.Options{Seed: 12}, Options{})
 	calls := &callRecorder{next: c.sim}
-	source := sourceAt(t, calls, c.world, Options{WorkerChannels: true}, c.clock.now)
+	source := sourceAt(t, calls, c.world, Options{WorkerChannels: true, DueInteractions: c.dueOf(t, newKept()), InteractionsAtOnce: 2, Messages: true}, c.clock.now)
 	k := newKept()
 	for _, stream := range source.Streams() {
 		k.fetch(t, source, stream)

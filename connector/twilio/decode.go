@@ -64,7 +64,9 @@ func (s *Source) Decode(r record.Record) (Decoded, error) {
 	d, err := Decode(r)
 	if !s.o.Messages {
 		for _, f := range d.Facts {
-			withoutMessages(f)
+			if f.Kind == fact.Conversation {
+				withoutMessages(f)
+			}
 		}
 	}
 	return d, err
@@ -99,6 +101,8 @@ func decode(r record.Record) (Decoded, error) {
 		return decodeGone(r)
 	case MessageType:
 		return decodeMessage(r)
+	case InteractionType:
+		return decodeInteraction(r)
 	case WorkerType:
 		return decodeWorker(r)
 	case WorkerChannelType:

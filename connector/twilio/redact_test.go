@@ -58,6 +58,7 @@ func TestStreamsAreRedacted(t *testing.T) {
 	t.Parallel()
 	c := newCentre(t, world.Options{Seed: 6}, twiliosim.Options{Seed: 6}, Options{SyncObjects: []SyncObject{{Service: "default", Map: world.SyncMap, Type: SyncDisposition}}, Redact: []string{"attributes.customerAddress", "attributes.from", "attributes.caller", "attributes.customers.phone", "attributes.phone"}})
 	k := newKept()
+	c.source.o.DueInteractions = c.dueOf(t, newKept())
 	for _, stream := range c.source.Streams() {
 		k.fetch(t, c.source, stream)
 	}

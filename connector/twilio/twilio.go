@@ -86,6 +86,12 @@ type Options struct {
 	// that none is read again.
 	OpenConversations func(ctx context.Context, before time.Time, limit int) ([]string, error)
 
+	// DueInteractions returns interactions that a task named, and that were not read since
+	// it began and since it ended. Nil means that none is read.
+	DueInteractions func(ctx context.Context, limit int) ([]DueInteraction, error)
+	// InteractionsAtOnce is how many a fetch reads (100), each with two calls.
+	InteractionsAtOnce int
+
 	// Messages reads the messages of each conversation that is read, one call more for
 	// each; without it none are read and none are decoded.
 	Messages bool
@@ -113,6 +119,8 @@ type Source struct {
 	vanished map[string]bool             // open conversations that Twilio no longer has
 	synced   map[string]string           // versions of Sync items handed over, by item
 	indexes  map[string]seenIndex        // how far the messages of conversations were handed over
+	// interactions are those that were read a moment ago.
+	interactions map[string]time.Time
 }
 
 // Hint names something worth reading at once. A task SID may be given where a
@@ -149,16 +157,17 @@ func New(o Options) (*Source, error) {
 		return nil, fmt.Errorf("twilio source: base URL: %w", err)
 	}
 	s := &Source{
-		o:           o,
-		budgets:     newBudgets(o.Budgets),
-		redactor:    NewRedactor(o.Redact, o.KeepText),
-		log:         o.Logger,
-		discovering: make(chan struct{}, 1),
-		listed:      map[string]conversationSeen{},
-		asked:       map[string]openSeen{},
-		vanished:    map[string]bool{},
-		synced:      map[string]string{},
-		indexes:     map[string]seenIndex{},
+		o:            o,
+		budgets:      newBudgets(o.Budgets),
+		redactor:     NewRedactor(o.Redact, o.KeepText),
+		log:          o.Logger,
+		discovering:  make(chan struct{}, 1),
+		listed:       map[string]conversationSeen{},
+		asked:        map[string]openSeen{},
+		vanished:     map[string]bool{},
+		synced:       map[string]string{},
+		indexes:      map[string]seenIndex{},
+		interactions: map[string]time.Time{},
 	}
 	clock := &serverClock{local: o.Clock}
 	rt := newTransport(o, base, s.budgets, clock)
@@ -188,6 +197,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ConversationsAtOnce <= 0 {
 		o.ConversationsAtOnce = 50
+	}
+	if o.InteractionsAtOnce <= 0 {
+		o.InteractionsAtOnce = 100
 	}
 	if o.CallTimeout <= 0 {
 		o.CallTimeout = 30 * time.Second
@@ -235,7 +247,7 @@ func isLoopback(host string) bool {
 
 // Streams returns the names of the streams that can be fetched.
 func (s *Source) Streams() []string {
-	return []string{EventsStream, ConversationsStream, WorkersStream, QueuesStream, SyncStream}
+	return []string{EventsStream, ConversationsStream, WorkersStream, QueuesStream, SyncStream, InteractionsStream}
 }
 
 // Fetch reads a stream from a cursor and hands over pages, oldest first, by
@@ -254,6 +266,8 @@ func (s *Source) Fetch(ctx context.Context, stream string, from record.Cursor, k
 		return s.fetchQueues(ctx, keep)
 	case SyncStream:
 		return s.fetchSync(ctx, keep)
+	case InteractionsStream:
+		return s.fetchInteractions(ctx, keep)
 	}
 	return fmt.Errorf("fetch stream %q: no such stream", stream)
 }

@@ -139,7 +139,9 @@ func (s *Server) showConversation(c *world.Conversation, now time.Time) world.Fi
 }
 
 // conversationAttributes are a conversation's attributes as JSON text, when it is made.
-func conversationAttributes(c *world.Conversation) string { return string(conversationFields(c).AppendJSON(nil)) }
+func conversationAttributes(c *world.Conversation) string {
+	return string(conversationFields(c).AppendJSON(nil))
+}
 
 func conversationFields(c *world.Conversation) world.Fields {
 	if c.Email == "" {
