@@ -12,7 +12,10 @@ import (
 
 // twilioFaults and brevoFaults are a bad day on both sides, all of which passes.
 func twilioFaults() twiliosim.Faults {
-	return twiliosim.Faults{TooManyRequests: 0.02, BadGateway: 0.02, Redirect: 0.01, Reset: 0.02, UnknownFields: 0.2}
+	return twiliosim.Faults{
+		TooManyRequests: 0.02, RetryAfterSeconds: 1, BadGateway: 0.02, Redirect: 0.01, StrayUnauthorized: 0.01, Reset: 0.02, UnknownFields: 0.2,
+		SkewSeconds: -45, // our own clock is fast
+	}
 }
 
 func brevoFaults() brevosim.Faults {
