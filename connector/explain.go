@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"flexbrevo/config"
+	"flexbrevo/connector/console"
 	"flexbrevo/connector/fact"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/profile"
@@ -28,7 +30,7 @@ const historyLimit = 5000
 // what names: a task's or conversation's SID, an email, or a phone. It works
 // beside a running daemon. Connectors that know nothing of it are left out.
 func Explain(ctx context.Context, c *config.Config, st store.Store, only, what string) ([]Explained, error) {
-	var out []Explained
+	out := []Explained{}
 	for _, k := range c.Connectors {
 		if only != "" && only != k.Name {
 			continue
@@ -56,6 +58,16 @@ func Explain(ctx context.Context, c *config.Config, st store.Store, only, what s
 	return out, nil
 }
 
+// explain answers the console by the same code as the command.
+func (s *Service) explain(ctx context.Context, what string) (any, error) {
+	if strings.TrimSpace(what) == "" {
+		return nil, fmt.Errorf("%w: %w", console.ErrBadRequest, errNothingAsked)
+	}
+	return Explain(ctx, s.o.Config, s.o.Store, s.o.Connector, what)
+}
+
+var errNothingAsked = errors.New("nothing to explain; expected a task or conversation SID, an email, or a phone")
+
 var isSID = regexp.MustCompile(`^[A-Z]{2}[0-9a-fA-F]{32}$`)
 
 // question says what in the store a question may be about.
@@ -72,7 +84,7 @@ func question(what, region string) ([]store.Token, []fact.Key, error) {
 		return []store.Token{{Kind: store.Phone, Value: phone}}, nil, nil
 	}
 	if what == "" {
-		return nil, nil, fmt.Errorf("nothing to explain; expected a task or conversation SID, an email, or a phone")
+		return nil, nil, errNothingAsked
 	}
 	return []store.Token{{Kind: store.Identity, Value: what}}, nil, nil
 }

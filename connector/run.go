@@ -243,6 +243,7 @@ func (s *Service) admin() *http.Server {
 		Status:   func(ctx context.Context) (any, error) { return s.Status(ctx) },
 		Overview: s.overview,
 		Requeue:  s.requeue,
+		Explain:  s.explain,
 		Metrics:  s.o.Metrics.Handler(s.readings),
 		Version:  s.o.Version, Clock: s.o.Clock, Logger: s.o.Logger,
 	})

@@ -265,6 +265,57 @@ async function loop() {
   setTimeout(loop, every);
 }
 
+// The search box: what is asked for is personal data, so that it is posted, shown until it is cleared, and not kept.
+const value = v => v === undefined || v === null ? "–" : typeof v === "string" ? v : JSON.stringify(v);
+const because = (state, why) => why ? `${state}: ${why}` : state;
+const answered = x => x.call ? `${x.call}${x.status ? `, answered ${x.status}` : ", no answer"}` : "–";
+const sentBy = x => x.call ? [h("div", {}, answered(x)), time(x.sentAt || x.settledAt)] : "–";
+const ofFact = s => s ? h("div", { class: "muted" }, `of ${s.sid} at ${new Date(s.at).toLocaleString()}`) : null;
+
+function drawCustomer(name, x) {
+  const of = what => `${what} of customer ${x.customerId}`;
+  const attributes = x.attributes.flatMap(a => [
+    [a.name, value(a.value), because(a.state, a.why), [a.source || "–", ofFact(a.from)], a.rule, sentBy(a)],
+    ...(a.older || []).map(o => [a.name, value(o.value), "not sent: older than what is there", [a.source, ofFact(o)], a.rule, "–"])]);
+  return h("article", {}, h("h3", {}, `${name}: customer ${x.customerId}`), h("p", {}, x.standing),
+    h("dl", { class: "tiles" }, [["Name", x.name], ["Email", x.email], ["Phone", x.phone], ["Identity", x.identity]].map(([k, v]) => h("div", {}, h("dt", {}, k), h("dd", {}, v || "none")))),
+    table(of("Known by"), ["Kind", w("Value")], x.identifiers.map(i => [i.kind, i.shared ? `${i.value}, shared by several customers: it links nobody` : i.value])),
+    x.absorbed ? h("p", {}, `One with customer ${x.absorbed.join(", ")}.`) : null,
+    table(of("Attributes"), ["Attribute", w("Value"), w("State"), w("Source field"), "Rule", w("Sent by")], attributes),
+    table(of("Lists"), ["List", w("State"), w("Sent by")], (x.lists || []).map(l => [l.list, l.state, sentBy(l)])),
+    table(of("Events"), ["Happened", "Event", w("State"), w("Id"), "Rule", w("Sent by")], (x.events || []).map(e => [time(e.at), e.name, because(e.state, e.why), e.id, e.rule, sentBy(e)])),
+    table(of("Left out"), ["What", "Value", w("Reason"), "Rule"], (x.omissions || []).map(o => [o.what, o.value || "–", o.reason, o.rule || "–"])),
+    table(of("Writes"), ["When", w("State"), w("Call"), w("What Brevo took")], (x.writes || []).map(d => [time(d.at), because(d.state, d.why), answered(d), (d.sent || []).join(", ") || "–"])),
+    table(of("Facts"), ["Began", "Kind", w("SID"), "Channel", "State", w("Queue and agent"), w("Note")], x.facts.map(f => [time(f.at), f.kind, f.sid, f.channel || "–", f.state || "–", [f.queue, f.agent].filter(Boolean).join(", ") || "–", f.note || "–"])));
+}
+
+async function explain(event) {
+  event.preventDefault();
+  const what = $("what").value.trim();
+  if (!what) return;
+  $("ask").disabled = true;
+  try {
+    const resp = await fetch("api/v1/explain", { method: "POST", headers: { "Content-Type": "application/json", "X-Flexbrevo-Token": token }, body: JSON.stringify({ what }) });
+    if (resp.status === 401) { location.assign("login"); return; }
+    if (!resp.ok) throw new Error(await resp.text());
+    const customers = (await resp.json()).flatMap(c => c.customers.map(x => drawCustomer(c.connector, x)));
+    $("answer").replaceChildren(...customers.length ? customers : [h("p", {}, "Nothing is known of it: no record that was digested names it.")]);
+    $("clear").hidden = false;
+    say(customers.length === 1 ? "One customer is explained." : `${customers.length} customers are explained.`);
+  } catch (e) { say(`Not explained: ${e.message}`); }
+  $("ask").disabled = false;
+}
+
+if ($("search")) {
+  $("search").addEventListener("submit", explain);
+  $("clear").addEventListener("click", () => {
+    $("answer").replaceChildren();
+    $("what").value = "";
+    $("clear").hidden = true;
+    $("what").focus();
+  });
+}
+
 $("pause").addEventListener("click", e => {
   paused = !paused;
   e.target.setAttribute("aria-pressed", String(paused));

@@ -463,3 +463,60 @@ func TestReadOnlyAndPausedInABrowser(t *testing.T) {
 	w.until("it goes on", `document.querySelectorAll("#dead tbody tr").length === 1`)
 	w.clean()
 }
+
+// answer is what the golden file of a kind of customer says, as the API gives it.
+func answer(t *testing.T, kind string) any {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", "explain", kind+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []any{map[string]any{"connector": "twilio_flex", "customers": json.RawMessage(text)}}
+}
+
+// TestSearchInABrowser asks for a customer, reads the answer, and clears it away.
+func TestSearchInABrowser(t *testing.T) {
+	var asked []string
+	w := openWindow(t, 2, func(o *console.Options) {
+		o.Explain = func(_ context.Context, what string) (any, error) {
+			asked = append(asked, what)
+			if what == "+33600000000" {
+				return []any{}, nil
+			}
+			return answer(t, "conflict"), nil
+		}
+	})
+	w.do(chromedp.Navigate(w.url + "/"))
+	w.until("the page shows its data", `document.querySelectorAll("#dead tbody tr").length === 2`)
+	var text string
+	w.eval(`() => document.getElementById("answer").textContent`, &text)
+	if text != "" {
+		t.Errorf("before anything was asked for it shows %q", text)
+	}
+	w.do(chromedp.SendKeys("#what", "somebody@example.com"+kb.Enter))
+	w.until("the answer is shown", `document.querySelectorAll("#answer article").length === 1`)
+	w.eval(`() => document.getElementById("answer").textContent`, &text)
+	for _, want := range []string{"conflicting identifier", "connector.yaml:12:7", "PUT /contacts/{identifier}, answered 204", "older than what is there", "attribute unknown in Brevo"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the answer says nothing of %q", want)
+		}
+	}
+	for _, size := range []int64{360, 1280} {
+		w.resize(size, 900, size < 700)
+		w.check(fmt.Sprint("answer at ", size))
+		w.shot(fmt.Sprint("answer-", size))
+	}
+	var address string
+	w.eval(`() => location.href`, &address)
+	if strings.Contains(address, "somebody") {
+		t.Errorf("the question is in the address: %s", address)
+	}
+	w.do(chromedp.Click("#clear"))
+	w.until("the answer is gone", `document.getElementById("answer").textContent === "" && document.getElementById("what").value === ""`)
+	w.do(chromedp.SendKeys("#what", " +33600000000 "+kb.Enter))
+	w.until("it says that nothing is known", `document.getElementById("answer").textContent.startsWith("Nothing is known")`)
+	if fmt.Sprint(asked) != "[somebody@example.com +33600000000]" {
+		t.Errorf("asked for %v", asked)
+	}
+	w.clean()
+}

@@ -32,6 +32,10 @@ type Options struct {
 	// d12 and r7, and returns how many it did. An error that wraps ErrBadRequest is
 	// the asker's. Nil: it cannot be done.
 	Requeue func(ctx context.Context, connector string, ids []string) (int, error)
+	// Explain answers why contacts hold what they hold: of a task or conversation SID, an
+	// email, a phone or an identity, as JSON full of personal data. An error that wraps
+	// ErrBadRequest is the asker's. Nil: it cannot be asked.
+	Explain func(ctx context.Context, what string) (any, error)
 	// Metrics answers GET /metrics; nil: there are none.
 	Metrics http.Handler
 	Version string
@@ -86,6 +90,9 @@ func (s *server) routes() http.Handler {
 	if s.Requeue != nil && !s.ReadOnly {
 		mux.HandleFunc("POST /api/v1/dead/requeue", s.requeue)
 	}
+	if s.Explain != nil {
+		mux.HandleFunc("POST /api/v1/explain", s.explain)
+	}
 	if s.Metrics != nil {
 		mux.Handle("GET /metrics", s.Metrics)
 	}
@@ -97,7 +104,7 @@ func (s *server) routes() http.Handler {
 func (s *server) page(w http.ResponseWriter, r *http.Request) {
 	s.assets.render(w, "page.html", map[string]any{
 		"Version": s.Version, "Token": s.guard.token(r), "Style": s.assets.url("app.css"), "Script": s.assets.url("app.js"),
-		"CanLogOut": s.Password != "", "CanRequeue": s.Requeue != nil && !s.ReadOnly,
+		"CanLogOut": s.Password != "", "CanRequeue": s.Requeue != nil && !s.ReadOnly, "CanExplain": s.Explain != nil,
 	})
 }
 
@@ -124,20 +131,54 @@ func (s *server) send(w http.ResponseWriter, value any) {
 	}
 }
 
-// requeue takes {"connector": "…", "ids": ["d12", "r7"]}.
-func (s *server) requeue(w http.ResponseWriter, r *http.Request) {
+// posted reads what the page posts: JSON with the page's token.
+func (s *server) posted(w http.ResponseWriter, r *http.Request, into any, expected string) bool {
 	if !s.guard.sameToken(r) {
 		http.Error(w, "the page is too old; load it again", http.StatusForbidden)
+		return false
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	d.DisallowUnknownFields()
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") || d.Decode(into) != nil {
+		http.Error(w, "expected JSON: "+expected, http.StatusBadRequest)
+		return false
+	}
+	return true
+}
+
+// explain takes {"what": "…"}: in the body, because addresses end up in logs and
+// histories, and personal data is shown to nobody who did not ask for it.
+func (s *server) explain(w http.ResponseWriter, r *http.Request) {
+	var question struct {
+		What string `json:"what"`
+	}
+	if !s.posted(w, r, &question, `{"what": "…"}`) {
 		return
 	}
+	found, err := s.Explain(r.Context(), question.What)
+	switch {
+	case errors.Is(err, ErrBadRequest):
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	case err != nil:
+		s.Logger.Warn("a question cannot be answered", "err", err)
+		http.Error(w, "it cannot be answered now; see the log", http.StatusServiceUnavailable)
+	default:
+		s.send(w, found)
+	}
+}
+
+// requeue takes {"connector": "…", "ids": ["d12", "r7"]}.
+func (s *server) requeue(w http.ResponseWriter, r *http.Request) {
 	var order struct {
 		Connector string   `json:"connector"`
 		IDs       []string `json:"ids"`
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-	d.DisallowUnknownFields()
-	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") || d.Decode(&order) != nil || len(order.IDs) == 0 {
-		http.Error(w, `expected JSON: {"connector": "…", "ids": ["d12"]}`, http.StatusBadRequest)
+	const expected = `{"connector": "…", "ids": ["d12"]}`
+	if !s.posted(w, r, &order, expected) {
+		return
+	}
+	if len(order.IDs) == 0 {
+		http.Error(w, "expected JSON: "+expected, http.StatusBadRequest)
 		return
 	}
 	n, err := s.Requeue(r.Context(), order.Connector, order.IDs)

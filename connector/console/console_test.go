@@ -302,3 +302,52 @@ func TestSize(t *testing.T) {
 		t.Errorf("the page has %d bytes", size)
 	}
 }
+
+// TestExplain asks as the page does; whoever is not the page gets nothing.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(o *console.Options) {
+		o.ReadOnly = true // asking changes nothing
+		o.Explain = func(_ context.Context, what string) (any, error) {
+			switch what {
+			case "":
+				return nil, fmt.Errorf("%w: nothing to explain", console.ErrBadRequest)
+			case "broken":
+				return nil, errors.New("disk full")
+			}
+			return []string{"all about " + what}, nil
+		}
+	})
+	_, page := d.ask(asking{path: "/"})
+	_, rest, _ := strings.Cut(page, `name="flexbrevo-token" content="`)
+	token, _, _ := strings.Cut(rest, `"`)
+	good := map[string]string{"Content-Type": "application/json", "X-Flexbrevo-Token": token}
+	for name, c := range map[string]struct {
+		asking
+		status int
+		says   string
+	}{
+		"asked for":     {asking{http.MethodPost, "/api/v1/explain", `{"what":"a@example.com"}`, good}, 200, "all about a@example.com"},
+		"no token":      {asking{http.MethodPost, "/api/v1/explain", `{"what":"a@example.com"}`, map[string]string{"Content-Type": "application/json"}}, 403, "load it again"},
+		"another site":  {asking{http.MethodPost, "/api/v1/explain", `{"what":"a@example.com"}`, map[string]string{"Content-Type": "application/json", "X-Flexbrevo-Token": token, "Sec-Fetch-Site": "cross-site"}}, 403, "another site"},
+		"by address":    {asking{http.MethodGet, "/api/v1/explain?what=a@example.com", "", good}, 405, ""},
+		"no JSON":       {asking{http.MethodPost, "/api/v1/explain", `what=a`, good}, 400, "expected JSON"},
+		"nothing":       {asking{http.MethodPost, "/api/v1/explain", `{"what":""}`, good}, 400, "nothing to explain"},
+		"a store fails": {asking{http.MethodPost, "/api/v1/explain", `{"what":"broken"}`, good}, 503, "see the log"},
+	} {
+		resp, body := d.ask(c.asking)
+		if resp.StatusCode != c.status || !strings.Contains(body, c.says) {
+			t.Errorf("%s: %d %q, want %d", name, resp.StatusCode, body, c.status)
+		}
+	}
+	locked := newDesk(t, func(o *console.Options) {
+		guarded(o)
+		o.Explain = func(context.Context, string) (any, error) { return "secret", nil }
+	})
+	if resp, body := locked.ask(asking{http.MethodPost, "/api/v1/explain", `{"what":"a"}`, good}); resp.StatusCode != http.StatusUnauthorized || strings.Contains(body, "secret") {
+		t.Errorf("without the password: %d %q", resp.StatusCode, body)
+	}
+	if resp, _ := newDesk(t, nil).ask(asking{http.MethodPost, "/api/v1/explain", `{"what":"a"}`, good}); resp.StatusCode == http.StatusOK {
+		t.Error("a console that cannot be asked answered")
+	}
+}
