@@ -54,7 +54,7 @@ func newTransport(o Options, base *url.URL, b *budgets, clock *serverClock) *ret
 	rt := http.RoundTripper(&origin{next: o.HTTP, base: base, user: user, password: password})
 	rt = &whole{next: rt, timeout: o.CallTimeout, clock: clock}
 	if o.LogCalls {
-		rt = &callLog{next: rt, log: o.Logger, clock: o.Clock}
+		rt = &callLog{next: rt, log: o.Logger, clock: o.Clock, budgets: b}
 	}
 	rt = &budgeted{next: rt, budgets: b, clock: o.Clock}
 	return &retry{next: rt, sleep: sleep, clock: o.Clock}
@@ -121,14 +121,16 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // callLog writes one line a try: never a body, a query or a SID.
 type callLog struct {
-	next  http.RoundTripper
-	log   *slog.Logger
-	clock func() time.Time
+	next    http.RoundTripper
+	log     *slog.Logger
+	clock   func() time.Time
+	budgets *budgets
 }
 
 // RoundTrip implements http.RoundTripper.
 func (l *callLog) RoundTrip(req *http.Request) (*http.Response, error) {
 	start := l.clock()
+	left, perSecond := l.budgets.left(req.URL) // this call spent already
 	resp, err := l.next.RoundTrip(req)
 	status := 0
 	if resp != nil {
@@ -140,6 +142,8 @@ func (l *callLog) RoundTrip(req *http.Request) (*http.Response, error) {
 		slog.String("path", pathTemplate(req.URL.Path)),
 		slog.Int("status", status),
 		slog.Duration("duration", l.clock().Sub(start)),
+		slog.Int("budget_left", left),
+		slog.Float64("budget_per_second", perSecond),
 		slog.Bool("ok", err == nil))
 	return resp, err
 }
