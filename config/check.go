@@ -176,6 +176,7 @@ func isStoreURL(text string) bool {
 // crossCheck looks at values together.
 func (l *loader) crossCheck() {
 	l.locateFiles()
+	l.checkAuthority()
 	l.checkServer()
 	enabled := 0
 	for i, c := range l.root.Connectors {
