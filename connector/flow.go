@@ -238,7 +238,7 @@ func list(l config.List) string {
 func (f *flow) streams() []string {
 	out := []string{twilio.WorkersStream, twilio.QueuesStream}
 	if f.cfg.Sync.Conversations {
-		out = append(out, twilio.ConversationsStream)
+		out = append(out, twilio.ConversationsStream, twilio.ChatChannelsStream)
 	}
 	if len(f.cfg.SyncObjects) > 0 {
 		out = append(out, twilio.SyncStream)
@@ -254,7 +254,7 @@ func (f *flow) spec(stream string) string {
 	switch stream {
 	case twilio.EventsStream:
 		return f.cfg.Schedule.Events
-	case twilio.ConversationsStream, twilio.InteractionsStream:
+	case twilio.ConversationsStream, twilio.InteractionsStream, twilio.ChatChannelsStream:
 		return f.cfg.Schedule.Conversations
 	case twilio.SyncStream:
 		return f.cfg.Schedule.Sync

@@ -84,6 +84,7 @@ func (c *cli) root() *cobra.Command {
 		c.simulateCommand(),
 		c.versionCommand(),
 		c.webhookCommand(),
+		c.webchannelCommand(),
 		c.provisionCommand(),
 		c.initCommand(),
 		c.testCommand(),

@@ -76,7 +76,7 @@ func refs(f *fact.Fact, attributes map[string]any) []string {
 	case fact.Task:
 		add(str(attributes, "conversations", "conversation_id"))
 		add(interactionOf(f, attributes))
-		add(str(attributes, "conversationSid"))
+		add(first(str(attributes, "conversationSid"), f.Text(fact.ConversationSID)))
 		add(str(attributes, "call_sid"))
 	case fact.Survey:
 		add(f.Text(fact.TaskSID))

@@ -15,14 +15,14 @@ func interactionOf(f *fact.Fact, attributes map[string]any) string {
 	return first(str(attributes, "flexInteractionSid"), f.Text(fact.InteractionSID))
 }
 
-// told says whether anything was told of a task itself. An interaction may name one whose
-// own records are too old to be read; it is no contact by that.
+// told says whether anything was told of a task itself. An interaction or a legacy chat
+// may name one whose own records are too old to be read; it is no contact by that.
 func told(f *fact.Fact) bool {
 	if len(f.Times) > 0 || len(f.Attributes) > 0 {
 		return true
 	}
 	for name := range f.Values {
-		if !strings.HasPrefix(name, "interaction_") {
+		if !strings.HasPrefix(name, "interaction_") && name != fact.ConversationSID {
 			return true
 		}
 	}
@@ -45,16 +45,18 @@ func memberOf(f *fact.Fact) string {
 }
 
 // DueInteraction returns the interaction that a task names, where it is worth reading:
-// when it was not read since the task began, and again when not since it ended.
+// once while the task goes on, and again when it has ended since. One that had ended
+// before anything was read is worth it only where its own records tell of no agent, so
+// that a backlog costs nothing.
 func DueInteraction(f *fact.Fact) (sid string, due bool) {
 	sid, _ = f.Attributes["flexInteractionSid"].V.(string)
 	if !isSID(sid) || !strings.HasPrefix(sid, "KD") {
 		return "", false
 	}
 	read, known := f.Values[fact.InteractionRead]
-	if !known {
-		return sid, true
-	}
 	ended := earliest(f.Time(fact.Completed), f.Time(fact.Canceled), f.Time(fact.Deleted))
-	return sid, ended.After(time.UnixMilli(read.T))
+	if known {
+		return sid, ended.After(time.UnixMilli(read.T))
+	}
+	return sid, ended.IsZero() || !f.Time(fact.Completed).IsZero() && f.Time(fact.Assigned).IsZero()
 }

@@ -58,7 +58,9 @@ func TestDueInteraction(t *testing.T) {
 		"only named by another's":     {task(1, found(1, "", 5), created(0), completed(9)), false},
 		"something that is none":      {task(1, with(0, map[string]any{"flexInteractionSid": sid("CH", 1)})), false},
 		"something that is no SID":    {task(1, with(0, map[string]any{"flexInteractionSid": 7})), false},
-		"ended and never read before": {task(1, inInteraction(1), completed(9)), true},
+		"ended, and nobody is known":  {task(1, inInteraction(1), completed(9)), true},
+		"ended with an agent":         {task(1, inInteraction(1), accepted(1, "ana", 5), completed(9)), false},
+		"canceled before it was read": {task(1, inInteraction(1), canceled(9, "hangup")), false},
 	} {
 		if _, due := profile.DueInteraction(c.task); due != c.due {
 			t.Errorf("%s: due %t", name, due)

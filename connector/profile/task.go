@@ -57,7 +57,7 @@ func newTask(r reading, o *Options) *Task {
 	t.InScope = o.inScope(t.Channel)
 	t.Queue = first(f.Text(fact.QueueName), f.Text(fact.QueueSID))
 	t.Outcome = str(t.Attributes, "conversations", "outcome")
-	t.ConversationSID = str(t.Attributes, "conversationSid")
+	t.ConversationSID = first(str(t.Attributes, "conversationSid"), f.Text(fact.ConversationSID))
 	t.CreatedAt = f.Time(fact.Created)
 	if t.startedAt = t.CreatedAt; t.startedAt.IsZero() {
 		t.startedAt = firstTime(f)

@@ -28,7 +28,7 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	if _, err := os.Stat(specifications); err != nil {
 		t.Skipf("Twilio's OpenAPI documents are not at hand in %s", specifications)
 	}
-	c := newCentre(t, world.Options{Seed: 12}, twiliosim.Options{Seed: 12}, Options{})
+	c := newCentre(t, world.Options{Seed: 12}, twiliosim.Options{Seed: 12, LegacyChat: true}, Options{})
 	calls := &callRecorder{next: c.sim}
 	source := sourceAt(t, calls, c.world, Options{WorkerChannels: true, DueInteractions: c.dueOf(t, newKept()), InteractionsAtOnce: 2, Messages: true}, c.clock.now)
 	k := newKept()
@@ -121,5 +121,26 @@ func validateRequest(t *testing.T, router routers.Router, call *http.Request) {
 		if !known[name] {
 			t.Errorf("%s %s: unknown parameter %s", call.Method, call.URL.Path, name)
 		}
+	}
+}
+
+// TestWebChannelFollowsTheSpecification validates the one call that begins a chat.
+func TestWebChannelFollowsTheSpecification(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(specifications); err != nil {
+		t.Skipf("Twilio's OpenAPI documents are not at hand in %s", specifications)
+	}
+	router, validated := loadRouter(t, "flex-api"), false
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = strings.TrimPrefix(r.URL.Path, "/flex-api")
+		validateRequest(t, router, r)
+		validated = true
+		w.WriteHeader(http.StatusCreated)
+		_, _ = w.Write([]byte(`{"sid":"` + sid("CH", 1) + `"}`))
+	})
+	source := sourceAt(t, h, nil, Options{}, time.Now)
+	w := WebChannel{FlowSID: sid("FO", 1), Identity: "zoe", CustomerName: "Zoe", ChatName: "Help", UniqueName: "zoe-1", PreEngagement: `{"email":"zoe@example.com"}`}
+	if _, err := source.CreateWebChannel(t.Context(), w); err != nil || !validated {
+		t.Errorf("validated %t: %v", validated, err)
 	}
 }

@@ -101,6 +101,8 @@ func decode(r record.Record) (Decoded, error) {
 		return decodeGone(r)
 	case MessageType:
 		return decodeMessage(r)
+	case ChatChannelType:
+		return decodeChatChannel(r)
 	case InteractionType:
 		return decodeInteraction(r)
 	case WorkerType:

@@ -197,7 +197,12 @@ func (s *Source) walkStreams(ctx context.Context, path, key string, each func(js
 // write makes one call that changes the set-up, once: whether to make it again is
 // for whoever reads what is there then. The body of the answer is returned.
 func (s *Source) write(ctx context.Context, method, path string, form url.Values) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, eventsURL+path, strings.NewReader(form.Encode()))
+	return s.writeTo(ctx, method, eventsURL+path, form)
+}
+
+// writeTo makes one call that changes something at any address.
+func (s *Source) writeTo(ctx context.Context, method, rawURL string, form url.Values) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, rawURL, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, &failure.Error{Op: method, Reason: failure.Invalid, Err: errors.New("the URL cannot be parsed")}
 	}

@@ -56,7 +56,7 @@ func TestRedact(t *testing.T) {
 // What is redacted must not reach the store by any stream.
 func TestStreamsAreRedacted(t *testing.T) {
 	t.Parallel()
-	c := newCentre(t, world.Options{Seed: 6}, twiliosim.Options{Seed: 6}, Options{SyncObjects: []SyncObject{{Service: "default", Map: world.SyncMap, Type: SyncDisposition}}, Redact: []string{"attributes.customerAddress", "attributes.from", "attributes.caller", "attributes.customers.phone", "attributes.phone"}})
+	c := newCentre(t, world.Options{Seed: 6}, twiliosim.Options{Seed: 6, LegacyChat: true}, Options{SyncObjects: []SyncObject{{Service: "default", Map: world.SyncMap, Type: SyncDisposition}}, Redact: []string{"attributes.customerAddress", "attributes.from", "attributes.caller", "attributes.customers.phone", "attributes.phone"}})
 	k := newKept()
 	c.source.o.DueInteractions = c.dueOf(t, newKept())
 	for _, stream := range c.source.Streams() {

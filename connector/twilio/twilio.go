@@ -247,7 +247,7 @@ func isLoopback(host string) bool {
 
 // Streams returns the names of the streams that can be fetched.
 func (s *Source) Streams() []string {
-	return []string{EventsStream, ConversationsStream, WorkersStream, QueuesStream, SyncStream, InteractionsStream}
+	return []string{EventsStream, ConversationsStream, WorkersStream, QueuesStream, SyncStream, InteractionsStream, ChatChannelsStream}
 }
 
 // Fetch reads a stream from a cursor and hands over pages, oldest first, by
@@ -266,6 +266,8 @@ func (s *Source) Fetch(ctx context.Context, stream string, from record.Cursor, k
 		return s.fetchQueues(ctx, keep)
 	case SyncStream:
 		return s.fetchSync(ctx, keep)
+	case ChatChannelsStream:
+		return s.fetchChatChannels(ctx, from, keep)
 	case InteractionsStream:
 		return s.fetchInteractions(ctx, keep)
 	}

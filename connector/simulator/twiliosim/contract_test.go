@@ -26,7 +26,7 @@ func TestAnswersFollowTheSpecification(t *testing.T) {
 	if _, err := os.Stat(specifications); err != nil {
 		t.Skipf("Twilio's OpenAPI documents are not at hand in %s", specifications)
 	}
-	f := newFixture(twiliosim.Options{World: world.New(world.Options{Seed: 6, Contacts: 600, Odd: true})})
+	f := newFixture(twiliosim.Options{World: world.New(world.Options{Seed: 6, Contacts: 600, Odd: true}), LegacyChat: true})
 	open, written := busyMoment(t, f)
 	interaction, channel := f.w.InteractionSID(written.ID), f.w.InteractionChannelSID(written.ID)
 	conversations := "/conversations/v1/Services/" + f.w.ChatServiceSID + "/Conversations"
@@ -66,6 +66,8 @@ func TestAnswersFollowTheSpecification(t *testing.T) {
 		},
 		"twilio_flex_v1.json": {
 			{"/v1/Configuration", "/flex-api/v1/Configuration"},
+			{"/v1/Channels", "/flex-api/v1/Channels?PageSize=3"},
+			{"/v1/WebChannels", "/flex-api/v1/WebChannels"},
 			{"/v1/Interactions/{Sid}", "/flex-api/v1/Interactions/" + interaction},
 			{"/v1/Interactions/{InteractionSid}/Channels", "/flex-api/v1/Interactions/" + interaction + "/Channels"},
 			{"/v1/Interactions/{InteractionSid}/Channels/{Sid}", "/flex-api/v1/Interactions/" + interaction + "/Channels/" + channel},

@@ -44,6 +44,8 @@ type Options struct {
 	ListAttributes bool
 	// KeepOld lists events older than 30 days with blank attributes instead of not at all; facts 1.3.
 	KeepOld bool
+	// LegacyChat lists the channels of web chats in the model before Conversations as well; facts 3.3.
+	LegacyChat bool
 	// StrictPages refuses a PageSize above the maximum, instead of lowering it; facts 13.
 	StrictPages bool
 	// Deliver brings test events to the sinks that clients made; nil brings none.
@@ -71,6 +73,8 @@ type Server struct {
 	tokens map[string]userToken
 
 	streams streams
+
+	webChannels []WebChannel
 }
 
 // New returns a server for a world. It panics when there is none.
@@ -111,6 +115,7 @@ func (s *Server) routes() {
 	s.routeTaskRouter()
 	s.routeConversations()
 	s.routeFlex()
+	s.routeLegacyChat()
 	s.routeSync()
 	s.routeStreams()
 	s.mux.HandleFunc("POST /iam/v1/Accounts/{account}/Tokens/validate", s.validateToken)
