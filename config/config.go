@@ -134,7 +134,7 @@ type Schedule struct {
 	Sync          string `yaml:"sync" validate:"schedule" desc:"Twilio Sync objects"`
 }
 
-// The values of Identity.Create, WithoutAddress and OnConflict.
+// The values of Identity.Create, WithoutAddress, OnConflict and OnDeleted.
 const (
 	CreateAll          = "all"
 	CreateExistingOnly = "existing_only"
@@ -142,6 +142,8 @@ const (
 	WithoutAddressID   = "ext_id"
 	OnConflictDrop     = "drop"
 	OnConflictMerge    = "merge"
+	OnDeletedLeave     = "leave"
+	OnDeletedRecreate  = "recreate"
 )
 
 // Identity says who becomes a contact in Brevo (design section 3.3).
@@ -150,6 +152,7 @@ type Identity struct {
 	WithoutAddress string   `yaml:"without_address" validate:"oneof=wait ext_id" desc:"a customer without email and phone waits, or becomes a contact by ext_id"`
 	SharedPhones   []string `yaml:"shared_phones" validate:"dive,e164" desc:"phones of switchboards and families, which link nobody"`
 	OnConflict     string   `yaml:"on_conflict" validate:"oneof=drop merge" desc:"an identifier that another contact holds is dropped; merge lets flexbrevo merge have both made one in Brevo"`
+	OnDeleted      string   `yaml:"on_deleted" validate:"oneof=leave recreate" desc:"a contact that was deleted in Brevo stays deleted, or is made again with the customer's next change"`
 }
 
 // Events says which events are sent.
@@ -328,7 +331,7 @@ func defaultConnector(brevo Brevo) Connector {
 		Schedule: Schedule{
 			Events: "@every 15s", Conversations: "@every 1m", Workers: "@every 10m", Statistics: "0 * * * *", Sync: "@every 1m",
 		},
-		Identity: Identity{Create: CreateAll, WithoutAddress: WithoutAddressWait, OnConflict: OnConflictDrop},
+		Identity: Identity{Create: CreateAll, WithoutAddress: WithoutAddressWait, OnConflict: OnConflictDrop, OnDeleted: OnDeletedLeave},
 		Events:   Events{MaxAge: 72 * time.Hour},
 		Brevo:    brevo,
 	}

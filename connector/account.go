@@ -31,10 +31,26 @@ type account struct {
 	err      error // of the last preparation
 }
 
+// choices are what the connectors of an account have chosen of its delivery.
+type choices struct {
+	maxAge            map[string]time.Duration
+	merges, recreates map[string]bool
+}
+
+func newChoices() *choices {
+	return &choices{maxAge: map[string]time.Duration{}, merges: map[string]bool{}, recreates: map[string]bool{}}
+}
+
+func (o *choices) add(c *config.Connector) {
+	o.maxAge[c.Name] = c.Events.MaxAge
+	o.merges[c.Name] = c.Identity.OnConflict == config.OnConflictMerge
+	o.recreates[c.Name] = c.Identity.OnDeleted == config.OnDeletedRecreate
+}
+
 // mainAccount is the name of the account below the file's own brevo block.
 const mainAccount = "brevo"
 
-func (s *Service) newAccount(name string, c config.Brevo, maxAge map[string]time.Duration, merges map[string]bool) (*account, error) {
+func (s *Service) newAccount(name string, c config.Brevo, by *choices) (*account, error) {
 	a := &account{name: name, cfg: c, store: s.o.Store, logger: s.o.Logger.With("account", name)}
 	o := brevo.Options{
 		APIKey: c.APIKey.Reveal(), BaseURL: c.BaseURL, Tier: c.Tier, Share: c.Share,
@@ -48,7 +64,8 @@ func (s *Service) newAccount(name string, c config.Brevo, maxAge map[string]time
 		return nil, fmt.Errorf("account %s: %w", name, err)
 	}
 	a.deliver = pipeline.NewDeliver(pipeline.DeliverOptions{
-		Account: name, Store: s.o.Store, Destination: destination{a.destination}, Directory: a.directory(s.o.Store), MaxAge: maxAge, Merges: merges,
+		Account: name, Store: s.o.Store, Destination: destination{a.destination}, Directory: a.directory(s.o.Store), MaxAge: by.maxAge,
+		Merges: by.merges, Recreates: by.recreates,
 		LookupAfter: c.LookupAfter, Clock: s.o.Clock, Logger: s.o.Logger,
 	})
 	return a, nil

@@ -99,21 +99,21 @@ func (s *Service) assemble() error {
 		return fmt.Errorf("no enabled connector named %q in %s", s.o.Connector, s.o.Config.File)
 	}
 	names := map[string]string{} // by credential
-	maxAges, merges := map[string]map[string]time.Duration{}, map[string]map[string]bool{}
+	choices := map[string]*choices{}
 	for _, c := range chosen {
 		s.logCalls = s.logCalls || c.LogAPICalls || c.Debug
 		name := s.accountName(c, names)
-		if maxAges[name] == nil {
-			maxAges[name], merges[name] = map[string]time.Duration{}, map[string]bool{}
+		if choices[name] == nil {
+			choices[name] = newChoices()
 		}
-		maxAges[name][c.Name], merges[name][c.Name] = c.Events.MaxAge, c.Identity.OnConflict == config.OnConflictMerge
+		choices[name].add(c)
 	}
 	for _, c := range chosen {
 		name := s.accountName(c, names)
 		a, ok := s.accounts[name]
 		if !ok {
 			var err error
-			if a, err = s.newAccount(name, c.Brevo, maxAges[name], merges[name]); err != nil {
+			if a, err = s.newAccount(name, c.Brevo, choices[name]); err != nil {
 				return err
 			}
 			s.accounts[name] = a

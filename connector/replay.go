@@ -12,6 +12,7 @@ import (
 	"flexbrevo/config"
 	"flexbrevo/connector/fact"
 	"flexbrevo/connector/pipeline"
+	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 )
 
@@ -284,6 +285,11 @@ func (w *replay) compute(ctx context.Context) error {
 	}
 	if w.how.Preview, err = w.f.account.destination.Preview(ctx, w.f.account.plan()); err != nil {
 		return fmt.Errorf("read Brevo account %s: %w", w.f.account.name, err)
+	}
+	preview := w.how.Preview
+	w.how.Preview = func(c record.Change) record.Preview {
+		c.Recreate = w.f.cfg.Identity.OnDeleted == config.OnDeletedRecreate
+		return preview(c)
 	}
 	for _, stage := range []struct {
 		name string

@@ -3,8 +3,8 @@
 // It keeps four promises towards the account it writes to. No request carries a
 // blocklist flag or asks for a merge; the email of an existing contact is never
 // changed; an identifier that Brevo holds is replaced only where a rule says so;
-// and a contact that was deleted in Brevo is not made again. What is left out for
-// these or other reasons is told as an omission.
+// and a contact that was deleted in Brevo is not made again, unless the change says
+// so. What is left out for these or other reasons is told as an omission.
 //
 // Every call goes through one RoundTripper, which waits for the rate budget,
 // authenticates, sets the time-out, reads the budget's headers and keeps the call
@@ -156,7 +156,7 @@ func (d *Destination) Close() error {
 // is always safe; an event whose outcome is unknown may exist, see Lookup.
 func (d *Destination) Deliver(ctx context.Context, c record.Change) record.Outcome {
 	switch {
-	case c.Held.Deleted:
+	case c.Held.Deleted && !(c.Recreate && c.Contact != nil):
 		return record.Outcome{Skipped: skippedDeleted, Held: c.Held}
 	case c.Contact != nil && c.Event == nil:
 		return d.deliverContact(ctx, c)

@@ -80,11 +80,16 @@ type writing struct {
 	// conflicted and dropped say which corrections were made: each once. merged says
 	// that two contacts were merged.
 	conflicted, dropped, merged bool
+	// recreate has a contact that was deleted made again.
+	recreate bool
 }
 
 // deliverContact makes one attempt at a contact.
 func (d *Destination) deliverContact(ctx context.Context, c record.Change) record.Outcome {
-	w := &writing{d: d, held: copyHeld(c.Held), contact: c.Contact, notOurs: c.NotOurs}
+	w := &writing{d: d, held: copyHeld(c.Held), contact: c.Contact, notOurs: c.NotOurs, recreate: c.Recreate}
+	if c.Held.Deleted {
+		w.held = copyHeld(record.Held{})
+	}
 	if c.Stale {
 		forgetEmpty(&w.held)
 		w.held = copyHeld(w.held)
@@ -95,12 +100,18 @@ func (d *Destination) deliverContact(ctx context.Context, c record.Change) recor
 		return w.fail(err)
 	}
 	w.wish(acc)
-	switch {
-	case w.held.ID != 0:
+	if w.held.ID != 0 {
 		return w.update(ctx)
+	}
+	return w.begin(ctx)
+}
+
+// begin writes a contact of which nothing is known.
+func (w *writing) begin(ctx context.Context) record.Outcome {
+	switch {
 	case len(w.want.identifiers) == 0:
 		return w.skip(skippedNoIdentifier)
-	case c.Contact.Create:
+	case w.contact.Create:
 		return w.create(ctx)
 	}
 	return w.find(ctx)
@@ -360,13 +371,24 @@ func (w *writing) skip(why string) record.Outcome {
 	return out
 }
 
-// deleted is the outcome when the contact is gone from Brevo: it is never made
-// again.
-func (w *writing) deleted() record.Outcome {
+// deleted is the outcome when the contact is gone from Brevo: it is not made again,
+// unless that is wanted.
+func (w *writing) deleted(ctx context.Context) record.Outcome {
+	if w.recreate {
+		return w.afresh(ctx)
+	}
 	w.held.Deleted = true
 	out := w.skip(skippedDeleted)
 	out.Omissions = append(w.learnt, record.Omission{What: "contact", Reason: skippedDeleted})
 	return out
+}
+
+// afresh goes on as if nothing had been known of the contact. Lists are joined anew:
+// nobody took the new contact off one.
+func (w *writing) afresh(ctx context.Context) record.Outcome {
+	w.held, w.fresh = copyHeld(record.Held{}), nil
+	w.addPhone()
+	return w.begin(ctx)
 }
 
 // omissions returns those found beforehand and those learnt.

@@ -157,7 +157,7 @@ func (w *writing) merge(ctx context.Context, name string, agreed record.Merge) (
 		w.survive(name, theirs) // made by an attempt whose answer was lost
 		return record.Outcome{}, true
 	case mine == nil:
-		return w.deleted(), false
+		return w.deleted(ctx), false
 	case theirs == nil || theirs.ID == mine.ID:
 		w.admit(name)
 		return record.Outcome{}, true

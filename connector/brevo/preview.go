@@ -63,6 +63,9 @@ func isNumber(ref string) bool {
 
 // preview says what delivering a contact would change.
 func (d *Destination) preview(c record.Change, acc *account) record.Preview {
+	if c.Held.Deleted && c.Recreate {
+		c.Held = record.Held{}
+	}
 	if c.Held.Deleted || c.Contact == nil {
 		return record.Preview{Action: record.ActionNone, Omissions: []record.Omission{{What: "contact", Reason: skippedDeleted}}}
 	}

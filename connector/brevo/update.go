@@ -42,7 +42,7 @@ func (w *writing) update(ctx context.Context) record.Outcome {
 			w.accepted(diff.body)
 			return w.done()
 		case failure.ReasonOf(err) == failure.Gone:
-			return w.deleted()
+			return w.deleted(ctx)
 		case !w.correctUpdate(ctx, diff.body, got):
 			return w.fail(err)
 		}
@@ -57,7 +57,7 @@ func (w *writing) reread(ctx context.Context) (record.Outcome, bool) {
 	case err != nil:
 		return w.fail(err), false
 	case holder == nil:
-		return w.deleted(), false
+		return w.deleted(ctx), false
 	}
 	w.fresh = holder
 	holder.into(&w.held, w.want.names())

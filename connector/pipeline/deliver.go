@@ -26,6 +26,9 @@ type DeliverOptions struct {
 	// Merges says, for every connector of the account, whether merges that were agreed
 	// to are made.
 	Merges map[string]bool
+	// Recreates says, by connector, whether contacts that were deleted in the
+	// destination are made again.
+	Recreates map[string]bool
 	// LookupAfter is how long after an attempt with unknown outcome the
 	// destination's answer counts as complete; 0 means 10 s.
 	LookupAfter time.Duration
@@ -378,7 +381,7 @@ func (s *session) one(d store.Delivery) store.Settlement {
 		return store.Settlement{Delivery: d, State: store.Skipped, Reason: reason}
 	}
 	change := record.Change{
-		Key: d.Key, Contact: d.Contact, Event: d.Event, Held: d.Held, Stale: s.freshness.stale(d.Held.ReadAt, s.o.Clock()),
+		Key: d.Key, Contact: d.Contact, Event: d.Event, Held: d.Held, Recreate: s.o.Recreates[d.Connector], Stale: s.freshness.stale(d.Held.ReadAt, s.o.Clock()),
 	}
 	outcome := s.attempt(d, change)
 	s.circuit.note(s.o.Account, outcome)

@@ -11,6 +11,8 @@ type Change struct {
 	Event   *Event
 	// Held is what the destination was last known to hold for this customer.
 	Held Held
+	// Recreate has a contact that was deleted in the destination made again.
+	Recreate bool
 	// Stale says that what Held calls empty may have been filled since.
 	Stale bool
 	// NotOurs are contacts that belong to another customer of ours: an identifier
