@@ -105,7 +105,7 @@ func New(o Options) (*Destination, error) {
 	if wire == nil {
 		wire = newWire()
 	}
-	auth, err := newAuthenticator(o, wire, clock)
+	auth, err := newAuthenticator(o, base, wire, clock)
 	if err != nil {
 		return nil, err
 	}

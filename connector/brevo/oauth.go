@@ -18,7 +18,7 @@ import (
 
 // DefaultTokenURL is where Brevo gives tokens since 13 October 2026
 // (facts/brevo.md 7).
-const DefaultTokenURL = "https://api.brevo.com/realms/partner/oauth/token"
+const DefaultTokenURL = "https://api.brevo.com" + tokenPath
 
 // renewBefore is how long before its end a token is not used any more.
 const renewBefore = time.Minute
@@ -29,7 +29,8 @@ const tokenLife = time.Hour
 // OAuthOptions are client credentials.
 type OAuthOptions struct {
 	ClientID, ClientSecret string
-	// TokenURL replaces DefaultTokenURL.
+	// TokenURL is where tokens are given; default is DefaultTokenURL's path beside the
+	// base URL's own, so that a stand-in gives its tokens itself.
 	TokenURL string
 	// Scopes replaces those this package needs. They are always asked for by name:
 	// a token asked for without scopes may do everything.
@@ -51,12 +52,12 @@ type authenticator interface {
 }
 
 // newAuthenticator returns the one that the options ask for.
-func newAuthenticator(o Options, wire http.RoundTripper, clock func() time.Time) (authenticator, error) {
+func newAuthenticator(o Options, base *url.URL, wire http.RoundTripper, clock func() time.Time) (authenticator, error) {
 	switch {
 	case o.OAuth != nil && o.APIKey != "":
 		return nil, errors.New("credential of Brevo: set an API key or OAuth, not both")
 	case o.OAuth != nil:
-		return newTokens(*o.OAuth, wire, clock)
+		return newTokens(*o.OAuth, tokenURL(base), wire, clock)
 	case o.APIKey == "":
 		return nil, errors.New("credential of Brevo: no API key is set")
 	case strings.ContainsFunc(o.APIKey, notHeader):
@@ -93,12 +94,22 @@ type tokens struct {
 	ends time.Time // of now, by our clock
 }
 
+// tokenPath is the path of DefaultTokenURL.
+const tokenPath = "/realms/partner/oauth/token"
+
+// tokenURL is where tokens are given beside a base URL; for DefaultBaseURL that is
+// DefaultTokenURL.
+func tokenURL(base *url.URL) string {
+	at := url.URL{Scheme: base.Scheme, Host: base.Host, Path: strings.TrimSuffix(base.Path, "/v3") + tokenPath}
+	return at.String()
+}
+
 // newTokens checks OAuth's options.
-func newTokens(o OAuthOptions, wire http.RoundTripper, clock func() time.Time) (*tokens, error) {
+func newTokens(o OAuthOptions, usual string, wire http.RoundTripper, clock func() time.Time) (*tokens, error) {
 	if o.ClientID == "" || o.ClientSecret == "" {
 		return nil, errors.New("credential of Brevo: OAuth needs a client id and a client secret")
 	}
-	at, err := url.Parse(cmp.Or(o.TokenURL, DefaultTokenURL))
+	at, err := url.Parse(cmp.Or(o.TokenURL, usual))
 	if err != nil || at.Host == "" || at.Scheme != "https" && !isLoopback(at.Hostname()) {
 		return nil, errors.New("token url of Brevo: expected https://host/path")
 	}
