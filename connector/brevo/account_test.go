@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,15 @@ func TestProvision(t *testing.T) {
 		got, err := w.Provision(t.Context(), dry)
 		if err != nil || !got.Missing() || len(w.sim.Attributes()) != before || len(w.sim.Lists()) != lists {
 			t.Errorf("report %+v, %v", got, err)
+		}
+		planned := slices.Clone(want) // the same, to be made
+		for i := range planned {
+			if planned[i].Action == brevo.Created {
+				planned[i].Action = brevo.Create
+			}
+		}
+		if !reflect.DeepEqual(got.Steps, planned) {
+			t.Errorf("planned %+v, want %+v", got.Steps, planned)
 		}
 	})
 	t.Run("for real", func(t *testing.T) {

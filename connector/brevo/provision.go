@@ -126,6 +126,8 @@ type provisioning struct {
 	plan    Plan
 	report  Report
 	changed bool
+	// foldered says that the folder of missing lists was looked for in a dry run.
+	foldered bool
 }
 
 // step notes a line, and a warning for what is off.
@@ -257,7 +259,7 @@ func (p *provisioning) missingList(ctx context.Context, s Step) (Step, error) {
 	}
 	s.Action = Create
 	if p.plan.DryRun {
-		return s, nil
+		return s, p.planFolder(ctx)
 	}
 	folder, err := p.folder(ctx)
 	if err != nil {
@@ -273,6 +275,23 @@ func (p *provisioning) missingList(ctx context.Context, s Step) (Step, error) {
 	}
 	p.changed, s.Action = true, Created
 	return s, nil
+}
+
+// planFolder says, once, whether the folder of missing lists would be made, too.
+func (p *provisioning) planFolder(ctx context.Context) error {
+	if p.foldered {
+		return nil
+	}
+	p.foldered = true
+	name := cmp.Or(p.plan.Folder, defaultFolder)
+	have, err := p.d.fetchNamed(ctx, "folders")
+	if err != nil {
+		return err
+	}
+	if _, ok := byName(have, name); !ok {
+		p.step(Step{Kind: "folder", Name: name, Action: Create}, "")
+	}
+	return nil
 }
 
 // folder returns the id of the plan's folder, making it if need be.
