@@ -146,17 +146,17 @@ func TestMeansOfAgentsDays(t *testing.T) {
 		if d.Offered == 0 && d.CSAT == nil {
 			continue // activities alone
 		}
-		mean := func(v *float64) string {
+		mean := func(v *float64, digits int) string {
 			if v == nil {
 				return "-"
 			}
-			return fmt.Sprintf("%.2f", *v)
+			return fmt.Sprintf("%.*f", digits, *v)
 		}
 		handle := "-"
 		if d.Handled > 0 {
 			handle = fmt.Sprintf("%.2f", float64(d.Handle)/float64(d.Handled))
 		}
-		got[d.Day+" "+d.Worker] = mean(d.Acceptance) + " " + mean(d.CSAT) + " " + handle
+		got[d.Day+" "+d.Worker] = mean(d.Acceptance, 3) + " " + mean(d.CSAT, 2) + " " + handle
 	}
 	compareFigures(t, "means", got, oracle.AgentMeans(w, paris))
 }

@@ -1,7 +1,8 @@
 package oracle
 
 import (
-	"fmt"
+	"math"
+	"strconv"
 	"time"
 
 	"flexbrevo/connector/simulator/world"
@@ -44,15 +45,16 @@ func AgentMeans(w *world.World, zone *time.Location) map[string]string {
 			s.score += task.Score
 		}
 	}
-	mean := func(sum, count float64) string {
+	mean := func(sum, count float64, digits int) string {
 		if count == 0 {
 			return "-"
 		}
-		return fmt.Sprintf("%.2f", sum/count)
+		unit := math.Pow10(digits)
+		return strconv.FormatFloat(math.Round(sum/count*unit)/unit, 'f', digits, 64)
 	}
 	out := map[string]string{}
 	for key, s := range byDay {
-		out[key] = mean(s.accepted, s.offered) + " " + mean(s.score, s.scores) + " " + mean(s.seconds, s.handled)
+		out[key] = mean(s.accepted, s.offered, 3) + " " + mean(s.score, s.scores, 2) + " " + mean(s.seconds, s.handled, 2)
 	}
 	return out
 }
