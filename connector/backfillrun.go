@@ -88,7 +88,7 @@ func (s *Service) Backfill(ctx context.Context, r BackfillRequest, told func(Bac
 	defer intake.Wait()
 	defer stop()
 	var end BackfillProgress
-	err = s.roles.Once(ctx, "digest:"+f.cfg.Name, func(ctx context.Context, lease store.Lease) error {
+	err = s.roles.OnceMore(ctx, "digest:"+f.cfg.Name, func(ctx context.Context, lease store.Lease) error {
 		w, err := f.newBackfill(ctx, row, lease, told)
 		if err != nil {
 			return err

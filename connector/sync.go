@@ -108,8 +108,8 @@ func (p *pass) all(ctx context.Context) error {
 
 // collect pulls and digests one connector.
 func (p *pass) collect(ctx context.Context, f *flow) error {
-	return p.s.roles.Once(ctx, "pull:"+f.cfg.Name, func(ctx context.Context, _ store.Lease) error {
-		return p.s.roles.Once(ctx, "digest:"+f.cfg.Name, func(ctx context.Context, lease store.Lease) error {
+	return p.s.roles.OnceMore(ctx, "pull:"+f.cfg.Name, func(ctx context.Context, _ store.Lease) error {
+		return p.s.roles.OnceMore(ctx, "digest:"+f.cfg.Name, func(ctx context.Context, lease store.Lease) error {
 			errs := []error{p.pullAndDigest(ctx, f, lease)}
 			if p.hints(ctx, f) {
 				errs = append(errs, p.digest(ctx, f, lease))
@@ -205,7 +205,7 @@ func (p *pass) deliver(ctx context.Context, a *account) error {
 	if err := p.prepare(ctx, a); err != nil {
 		return err
 	}
-	return p.s.roles.Once(ctx, "deliver:"+a.name, func(ctx context.Context, lease store.Lease) error {
+	return p.s.roles.OnceMore(ctx, "deliver:"+a.name, func(ctx context.Context, lease store.Lease) error {
 		working, done := context.WithCancel(ctx)
 		defer done()
 		before := a.deliver.Counts()

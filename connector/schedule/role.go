@@ -40,13 +40,45 @@ func (r *Roles) Hold(ctx context.Context, role string, work func(ctx context.Con
 }
 
 // Once takes the role, or gives store.ErrLeaseHeld, does work under it and gives
-// it back.
+// it back. Where the lease was lost meanwhile the error is ErrLeaseLost, whatever the
+// work says: it was cut short, and may not know it.
 func (r *Roles) Once(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error) error {
 	lease, since, err := r.acquire(ctx, role)
 	if err != nil {
 		return err
 	}
-	return r.under(ctx, lease, since, work)
+	lost := false
+	err = r.under(ctx, lease, since, func(ctx context.Context, lease store.Lease) error {
+		err := work(ctx, lease)
+		lost = errors.Is(context.Cause(ctx), ErrLeaseLost) || errors.Is(err, store.ErrLeaseLost)
+		return err
+	})
+	if lost && !errors.Is(err, ErrLeaseLost) {
+		err = errors.Join(ErrLeaseLost, err)
+	}
+	return err
+}
+
+// OnceMore is Once, begun again for as long as its lease is lost and ctx lasts: a
+// store that was slow for a while, or a process that was paused, ends no work that can
+// go on. Where another holds the role by then it gives store.ErrLeaseHeld.
+func (r *Roles) OnceMore(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error) error {
+	var lost time.Time
+	for {
+		err := r.Once(ctx, role, work)
+		switch {
+		case ctx.Err() != nil:
+			return err
+		case errors.Is(err, ErrLeaseLost):
+			lost = time.Now()
+			r.Logger.Warn("role was lost and is taken again", "role", role, "err", err)
+		case errors.Is(err, store.ErrLeaseHeld) && !lost.IsZero() && time.Since(lost) < r.ttl():
+			// It may be our own lease, which could not be given back.
+		default:
+			return err
+		}
+		pause(ctx, r.ttl()/15)
+	}
 }
 
 func (r *Roles) acquire(ctx context.Context, role string) (store.Lease, time.Time, error) {

@@ -245,3 +245,61 @@ func TestTrustEndsBeforeTheLeaseWithoutATimer(t *testing.T) {
 		}
 	})
 }
+
+// TestWorkThatWasCutShortIsNotDone though it says so: it may not know.
+func TestWorkThatWasCutShortIsNotDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &leaser{extend: func(context.Context) error { return store.ErrUnavailable }}
+		err := roles(l, "a").Once(t.Context(), "deliver", func(ctx context.Context, _ store.Lease) error {
+			<-ctx.Done()
+			return nil
+		})
+		if !errors.Is(err, schedule.ErrLeaseLost) {
+			t.Errorf("Once gave %v for work that lost its lease", err)
+		}
+		err = roles(&leaser{}, "a").Once(t.Context(), "deliver", func(context.Context, store.Lease) error { return store.ErrLeaseLost })
+		if !errors.Is(err, schedule.ErrLeaseLost) || !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("Once gave %v where the store refused the lease", err)
+		}
+	})
+}
+
+// TestOnceMoreGoesOn after a lease was lost, until the work was done under one, and
+// gives way to whoever took the role meanwhile.
+func TestOnceMoreGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := true
+		l := &leaser{extend: func(context.Context) error {
+			if slow {
+				return store.ErrUnavailable
+			}
+			return nil
+		}}
+		begun := 0
+		err := roles(l, "a").OnceMore(t.Context(), "deliver", func(ctx context.Context, _ store.Lease) error {
+			if begun++; begun == 3 {
+				slow = false
+				time.Sleep(time.Hour)
+				return nil
+			}
+			<-ctx.Done()
+			return nil
+		})
+		if err != nil || begun != 3 {
+			t.Errorf("the work was begun %d times, %v; want 3 and no error", begun, err)
+		}
+		slow = true
+		err = roles(l, "a").OnceMore(t.Context(), "deliver", func(ctx context.Context, _ store.Lease) error {
+			<-ctx.Done()
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.lease, l.expires = store.Lease{Role: "deliver", Holder: "b", Term: 99}, time.Now().Add(time.Hour)
+			return nil
+		})
+		if !errors.Is(err, store.ErrLeaseHeld) {
+			t.Errorf("OnceMore gave %v though another holds the role", err)
+		}
+	})
+}
