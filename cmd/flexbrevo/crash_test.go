@@ -135,6 +135,10 @@ func (c *crashes) newVictim(t *testing.T, i int) *victim {
 	env := map[string]string{"LOOKUP_AFTER": "300ms"}
 	if c.database == "postgres" {
 		v.database = postgres.Database(t)
+	} else if strings.HasPrefix(c.database, "postgres:") {
+		v.database = c.database // one of its own
+	}
+	if v.database != "" {
 		env["STORE"] = v.database
 	}
 	v.lab = newLab(t, setup{

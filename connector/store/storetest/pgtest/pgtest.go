@@ -15,6 +15,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +38,9 @@ type Server struct {
 	// Durable lets a cluster of our own write to disk before it acknowledges, as
 	// benchmarks need it and tests do not.
 	Durable bool
+	// Room, when set, is how many bytes the cluster's disk has: it is made in memory,
+	// which only root may do, see Fill.
+	Room int64
 
 	start sync.Once
 	err   error
@@ -46,6 +50,8 @@ type Server struct {
 	made     atomic.Int64
 	// of a cluster of our own:
 	dir     string
+	begun   func() error // starts the server on the cluster
+	mounted bool
 	lifter  io.Closer // the server runs until this is closed, also by our death
 	process *exec.Cmd
 }
@@ -64,7 +70,7 @@ func (s *Server) Database(t testing.TB) string {
 			s.err = s.prepare()
 		}
 	})
-	if errors.Is(s.err, errNoBinaries) && os.Getenv("CI") == "" {
+	if errors.Is(s.err, errNoMount) || errors.Is(s.err, errNoBinaries) && os.Getenv("CI") == "" {
 		t.Skip(s.err)
 	}
 	if s.err != nil {
@@ -110,7 +116,7 @@ func (s *Server) Stop() error {
 		}
 		return s.run("DROP DATABASE IF EXISTS " + s.template + " WITH (FORCE)")
 	}
-	err := errors.Join(s.lifter.Close(), s.process.Wait(), os.RemoveAll(s.dir))
+	err := errors.Join(s.lifter.Close(), s.process.Wait(), s.unmount(), os.RemoveAll(s.dir))
 	s.process = nil
 	return err
 }
@@ -142,8 +148,8 @@ func (s *Server) begin() (err error) {
 	if s.dir, err = os.MkdirTemp("", "flexbrevo-pg-"); err != nil {
 		return err
 	}
-	if err := s.cluster(bin); err != nil {
-		return errors.Join(err, s.Stop(), os.RemoveAll(s.dir))
+	if err := errors.Join(s.mount(), s.cluster(bin)); err != nil {
+		return errors.Join(err, s.Stop(), s.unmount(), os.RemoveAll(s.dir))
 	}
 	return nil
 }
@@ -191,6 +197,16 @@ func (s *Server) cluster(bin string) error {
 		return err
 	}
 	s.url = &url.URL{Scheme: "postgres", User: url.User("flexbrevo"), Host: "127.0.0.1:" + port, Path: "/postgres", RawQuery: "sslmode=disable"}
+	s.begun = func() error { return s.serve(bin, port, who) }
+	if err := s.begun(); err != nil {
+		return err
+	}
+	return s.ready(patience)
+}
+
+// serve starts the server of the cluster.
+func (s *Server) serve(bin, port string, who *syscall.SysProcAttr) (err error) {
+	data := filepath.Join(s.dir, "data")
 	// The shell ends the server when its standard input does, so that none is left
 	// running when the tests are killed.
 	const keeper = `"$@" & pid=$!; read -r _; kill -INT $pid; wait $pid`
@@ -207,14 +223,14 @@ func (s *Server) cluster(bin string) error {
 		return fmt.Errorf("start postgres: %w", err)
 	}
 	s.process = server
-	return s.ready()
+	return nil
 }
 
 // ready waits until the server answers.
-func (s *Server) ready() error {
+func (s *Server) ready(limit time.Duration) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
+	for end := time.Now().Add(limit); ; <-tick.C {
 		err := s.run("SELECT 1")
 		if err == nil || time.Now().After(end) {
 			return err
