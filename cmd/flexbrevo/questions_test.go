@@ -14,7 +14,7 @@ func TestOpenQuestions(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, setup{
 		world: aDay(2, 40, false),
-		brevo: brevosim.Options{Tier: brevosim.TierExtended, Quirks: brevosim.Quirks{Clear: brevosim.ClearByNull}},
+		brevo: brevosim.Options{Tier: brevosim.TierExtended},
 		env:   map[string]string{"TIER": "auto"},
 	})
 	both := l.world.Customers[0]
@@ -44,7 +44,7 @@ func TestOpenQuestions(t *testing.T) {
 	l.must(0, "provision", "--canary", "--patience", "10ms")
 	after := found()
 	for question, want := range map[string]string{
-		"limits": "60 calls a second", "conflict": "named", "event_age": "taken, dated up to", "clear": "null empties it",
+		"limits": "60 calls a second", "conflict": "named", "event_age": "taken, dated up to", "clear": `"" empties it`,
 	} {
 		if !strings.Contains(after[question], want) {
 			t.Errorf("%s: %q, want %q", question, after[question], want)
