@@ -57,6 +57,7 @@ type Service struct {
 	logCalls  bool
 
 	status   statusCache
+	figured  figuresCache
 	history  *history
 	sessions *console.Sessions
 	tracer   *tracing.Tracer // nil where no traces are wanted

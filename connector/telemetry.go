@@ -60,7 +60,8 @@ func (s *Service) readings(ctx context.Context) ([]console.Reading, error) {
 	for _, name := range s.accountNames() {
 		out.account(s.accounts[name])
 	}
-	return out, nil
+	figures, err := s.figureReadings(ctx)
+	return append(out, figures...), err
 }
 
 type readings []console.Reading
@@ -132,10 +133,10 @@ func asNumber(b bool) float64 {
 // dashboard and the alerts that are made of them.
 func MetricNames() []string {
 	names := []string{"flexbrevo_build_info", "flexbrevo_store_up", "flexbrevo_api_call_duration_seconds", "flexbrevo_webhook_request_duration_seconds"}
-	for _, m := range []console.Metric{
+	for _, m := range append(figureMetrics(), []console.Metric{
 		metricConnected, metricLag, metricFailing, metricRecords, metricDeliveries, metricOldest, metricDead, metricOmissions,
 		metricPaused, metricInHand, metricAllowed, metricPace, metricRemaining, metricSkew, metricCaptured, metricSettled,
-	} {
+	}...) {
 		names = append(names, m.Name)
 	}
 	slices.Sort(names)
