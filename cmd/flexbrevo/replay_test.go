@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"flexbrevo/connector/simulator/brevosim"
 )
 
 // changedRules are other rules for the labs' configuration: one attribute less often, one
@@ -242,5 +244,30 @@ func TestReplayBesideTheDaemon(t *testing.T) {
 	mustBeAlike(t, want.lines(), changed(before, l.snapshot()))
 	if code, _ := d.stop(); code != 0 {
 		t.Errorf("the daemon ended with %d", code)
+	}
+}
+
+// TestReplayLeavesAlone adds a comment to the rules where only contacts that Brevo has are
+// written: neither they nor the others are looked at again for it.
+func TestReplayLeavesAlone(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, setup{world: aDay(25, 60, false), env: map[string]string{"CREATE": "existing_only"}})
+	for i, c := range l.world.Customers {
+		if i%3 == 0 && c.Email != "" {
+			if _, err := l.brevo.AddContact(brevosim.Contact{Email: c.Email}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.must(0, "sync")
+	l.write("connector.yaml", "# a comment\n"+readFile(t, l.dir+"/connector.yaml"))
+	l.brevo.ResetCalls()
+	if f := l.foresee("--yes"); len(f.Differences) > 0 {
+		t.Errorf("a comment changes %d customers", len(f.Differences))
+	}
+	for call, n := range l.brevo.Calls() {
+		if call.Path != "/contacts/attributes" && call.Path != "/contacts/lists" {
+			t.Errorf("%d calls %s %s", n, call.Method, call.Path)
+		}
 	}
 }

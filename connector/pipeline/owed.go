@@ -169,9 +169,15 @@ func (d *Digest) event(e *mapping.Env, m *profile.Moment) (*record.Event, error)
 	return &record.Event{Name: outcome.Name, ID: m.Key, At: m.At, Properties: properties, Rule: rule.At.String()}, err
 }
 
-// fingerprint tells whether a contact is the one last put in the outbox.
+// fingerprint tells whether a contact is the one last put in the outbox. Where in the
+// file its rules stand does not count: a comment above them changes nothing.
 func fingerprint(c *record.Contact) string {
-	b, err := json.Marshal(c)
+	bare := *c
+	bare.Attributes = slices.Clone(c.Attributes)
+	for i := range bare.Attributes {
+		bare.Attributes[i].Rule = ""
+	}
+	b, err := json.Marshal(bare)
 	if err != nil {
 		panic("pipeline: contact is not JSON: " + err.Error()) // mapping gives JSON values only
 	}

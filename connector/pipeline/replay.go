@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -332,21 +333,31 @@ func (w *worker) foresee(p *person) {
 	f.by[p], f.order = d, append(f.order, p)
 }
 
+// foreseeAddress notes how a person is known.
+func (w *worker) foreseeAddress(p *person, profiled *profile.Profile) {
+	if w.b.foresight == nil {
+		return
+	}
+	if d := w.b.foresight.by[p]; d != nil {
+		d.Address = cmp.Or(profiled.Email, profiled.Phone)
+	}
+}
+
 // foreseeContact notes what delivering a person's contact would change, and says
-// whether it would change anything.
-func (w *worker) foreseeContact(p *person, profiled *profile.Profile, contact *record.Contact) bool {
+// whether it is to be delivered though it was put in the outbox before as it is: where
+// the destination's contact is known to differ. Of whom no contact is known there is
+// nothing new to try.
+func (w *worker) foreseeContact(p *person, contact *record.Contact, changed bool) bool {
 	f := w.b.foresight
-	if f == nil {
+	known := p.row.Held.ID != 0
+	if f == nil || !known && !changed {
 		return false
 	}
 	preview := f.r.Preview(record.Change{Contact: contact, Held: p.row.Held})
 	if d := f.by[p]; d != nil {
-		d.Preview, d.Address = preview, profiled.Email
-		if d.Address == "" {
-			d.Address = profiled.Phone
-		}
+		d.Preview = preview
 	}
-	return preview.Changes()
+	return known && preview.Changes()
 }
 
 // foreseeEvent notes an event that is put in the outbox.

@@ -68,12 +68,13 @@ func (w *worker) person(p *person, owned map[store.Token]store.StoredToken) {
 		return
 	}
 	profiled := profile.Build(p.facts(), p.shared, &w.d.o.Profile)
+	w.foreseeAddress(p, profiled)
 	w.figures(profiled)
 	contact, omissions := w.d.contact(profiled)
 	w.omit(p.row.ID, omissions...)
 	if contact != nil && !w.leaves(profiled) {
-		differs := w.foreseeContact(p, profiled, contact)
-		if print := fingerprint(contact); print != p.row.Desired || differs {
+		print := fingerprint(contact)
+		if changed := print != p.row.Desired; w.foreseeContact(p, contact, changed) || changed {
 			p.row.Desired = print
 			w.out.Contacts = append(w.out.Contacts, store.ContactChange{CustomerID: p.row.ID, Lane: p.lane, Contact: *contact})
 		}
