@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"flexbrevo/config"
 	"flexbrevo/connector"
@@ -159,7 +155,10 @@ func (c *cli) backfillOne(ctx context.Context, cfg *config.Config, r connector.B
 	} else {
 		c.sayPlan(plan)
 	}
-	if err != nil || f.dryRun || !c.agreed(f.yes) {
+	if err != nil || f.dryRun {
+		return err
+	}
+	if yes, err := c.agreed(ctx, f.yes); !yes {
 		return err
 	}
 	show := c.backfillProgress(plan)
@@ -228,18 +227,12 @@ func followRun[P any](ctx context.Context, st store.Store, id int64, what string
 }
 
 // agreed asks on a terminal; elsewhere, and with --yes, nobody is asked.
-func (c *cli) agreed(yes bool) bool {
-	in, ok := c.in.(*os.File)
-	if yes || !ok || !term.IsTerminal(int(in.Fd())) {
-		return true
+func (c *cli) agreed(ctx context.Context, yes bool) (bool, error) {
+	terminal := c.asked()
+	if yes || terminal == nil {
+		return true, nil
 	}
-	fmt.Fprint(c.err, "Go ahead? [y/N] ")
-	answer, err := bufio.NewReader(c.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false
-	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
+	return c.agrees(ctx, terminal, "Go ahead?")
 }
 
 func (c *cli) sayPlan(p connector.BackfillPlan) {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"flexbrevo/config"
 	"flexbrevo/connector"
@@ -357,17 +354,13 @@ func (c *cli) confirmDead(ctx context.Context, st store.Store, filter store.Dead
 	if len(found) > deadBatch {
 		many = "more than " + strconv.Itoa(deadBatch)
 	}
-	in, ok := c.in.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	terminal := c.asked()
+	if terminal == nil {
 		return usage(fmt.Errorf("%s of %s dead letters of %s needs --yes where nobody can be asked", name, many, filter.Connector))
 	}
-	fmt.Fprintf(c.err, "%s %s dead letters of %s for good? [y/N] ", name, many, filter.Connector)
-	answer, err := bufio.NewReader(c.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	yes, err := c.agrees(ctx, terminal, fmt.Sprintf("%s %s dead letters of %s for good?", name, many, filter.Connector))
+	if err == nil && !yes {
+		err = errors.New("nothing was changed")
 	}
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return errors.New("nothing was changed")
-	}
-	return nil
+	return err
 }

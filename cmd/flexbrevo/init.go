@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"flexbrevo/config"
 	"flexbrevo/config/secretfile"
@@ -107,10 +106,8 @@ func (i *initial) run(ctx context.Context) error {
 		return err
 	}
 	i.reader = bufio.NewReader(i.c.in)
-	if f, ok := i.c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		i.terminal = f
-	}
-	if err := i.gather(); err != nil {
+	i.terminal = i.c.asked()
+	if err := i.gather(ctx); err != nil {
 		return err
 	}
 	if err := i.prove(ctx); err != nil {
@@ -136,7 +133,7 @@ func (i *initial) box() (secretfile.Box, error) {
 }
 
 // gather takes answers from flags, then the environment, then standard input.
-func (i *initial) gather() error {
+func (i *initial) gather(ctx context.Context) error {
 	for _, q := range questions {
 		if value := strings.TrimSpace(*i.flags[q.name]); value != "" {
 			if q.secret {
@@ -148,7 +145,7 @@ func (i *initial) gather() error {
 		}
 	}
 	if i.terminal != nil {
-		return i.askAll()
+		return i.askAll(ctx)
 	}
 	if len(i.missing()) > 0 {
 		if err := i.readLines(); err != nil {
@@ -202,12 +199,12 @@ func (i *initial) readLines() error {
 	return lines.Err()
 }
 
-func (i *initial) askAll() error {
+func (i *initial) askAll(ctx context.Context) error {
 	for _, q := range questions {
 		if i.answers[q.name] != "" || !i.applies(q) {
 			continue
 		}
-		if err := i.ask(q); err != nil {
+		if err := i.ask(ctx, q); err != nil {
 			return err
 		}
 	}
@@ -228,25 +225,24 @@ func (i *initial) applies(q question) bool {
 	return true
 }
 
-func (i *initial) ask(q question) error {
+func (i *initial) ask(ctx context.Context, q question) error {
 	prompt := q.text
 	if q.preset != "" {
 		prompt += " [" + q.preset + "]"
 	}
 	fmt.Fprintf(i.c.err, "%s: ", prompt)
-	value, err := "", error(nil)
+	read := func() (string, error) { return i.reader.ReadString('\n') }
 	if q.secret {
-		var hidden []byte
-		hidden, err = term.ReadPassword(int(i.terminal.Fd()))
-		fmt.Fprintln(i.c.err)
-		value = string(hidden)
-	} else {
-		value, err = i.reader.ReadString('\n')
+		read = hidden(i.terminal)
+	}
+	value, err := hear(ctx, i.terminal, read)
+	if q.secret || err != nil {
+		fmt.Fprintln(i.c.err) // the line's own end was not shown
 	}
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
-	if value = strings.TrimSpace(value); value == "" {
+	if value == "" {
 		value = q.preset
 	}
 	i.answers[q.name] = value
@@ -265,7 +261,7 @@ func (i *initial) prove(ctx context.Context) error {
 		fmt.Fprintf(i.c.err, "%v\n", err)
 		for _, q := range questions {
 			if strings.HasPrefix(q.name, side) && i.applies(q) && q.name != "TWILIO_FLEX_FLOW_SID" {
-				if err := i.ask(q); err != nil {
+				if err := i.ask(ctx, q); err != nil {
 					return err
 				}
 			}

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"flexbrevo/connector"
 )
@@ -108,7 +104,7 @@ func (c *cli) askMerges(ctx context.Context, s *connector.Service, found []conne
 		return nil
 	}
 	if !f.yes {
-		if err := c.confirmMerges(mergeable); err != nil {
+		if err := c.confirmMerges(ctx, mergeable); err != nil {
 			return err
 		}
 	}
@@ -119,20 +115,16 @@ func (c *cli) askMerges(ctx context.Context, s *connector.Service, found []conne
 	return nil
 }
 
-func (c *cli) confirmMerges(n int) error {
-	in, ok := c.in.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+func (c *cli) confirmMerges(ctx context.Context, n int) error {
+	terminal := c.asked()
+	if terminal == nil {
 		return usage(fmt.Errorf("%d merges need --yes where nobody can be asked", n))
 	}
-	fmt.Fprintf(c.err, "delete %d contacts in Brevo for good, with their history? [y/N] ", n)
-	answer, err := bufio.NewReader(c.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	yes, err := c.agrees(ctx, terminal, fmt.Sprintf("delete %d contacts in Brevo for good, with their history?", n))
+	if err == nil && !yes {
+		err = errors.New("nothing was changed")
 	}
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return errors.New("nothing was changed")
-	}
-	return nil
+	return err
 }
 
 func (c *cli) sayConflicts(found []connector.Conflict, f mergeFlags) error {

@@ -91,7 +91,10 @@ func (c *cli) replayOne(ctx context.Context, cfg *config.Config, name string, si
 	if err != nil {
 		return err
 	}
-	if err := c.planReplay(ctx, s, r, f); err != nil || f.dryRun || !c.agreed(f.yes) {
+	if err := c.planReplay(ctx, s, r, f); err != nil || f.dryRun {
+		return err
+	}
+	if yes, err := c.agreed(ctx, f.yes); !yes {
 		return err
 	}
 	show := c.progress()

@@ -2,16 +2,15 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"flexbrevo/config"
 	"flexbrevo/config/secretfile"
@@ -61,12 +60,12 @@ func (c *cli) secretsSet() *cobra.Command {
 		Long: "The value is never an argument, which everybody on the machine could read. A running\n" +
 			"daemon takes it over on SIGHUP.\n\n" + exitHelp,
 		Args: oneName,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			box, err := c.box()
 			if err != nil {
 				return err
 			}
-			value, err := c.askHidden(args[0])
+			value, err := c.askHidden(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -179,12 +178,12 @@ func oneName(cmd *cobra.Command, args []string) error {
 
 // askHidden reads one value: without showing it from a terminal, to its end from
 // anything else.
-func (c *cli) askHidden(what string) (string, error) {
-	if f, ok := c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+func (c *cli) askHidden(ctx context.Context, what string) (string, error) {
+	if terminal := c.asked(); terminal != nil {
 		fmt.Fprintf(c.err, "%s: ", what)
-		value, err := term.ReadPassword(int(f.Fd()))
+		value, err := hear(ctx, terminal, hidden(terminal))
 		fmt.Fprintln(c.err)
-		return strings.TrimSpace(string(value)), err
+		return value, err
 	}
 	value, err := io.ReadAll(io.LimitReader(bufio.NewReader(c.in), 64<<10))
 	return strings.TrimSpace(string(value)), err
