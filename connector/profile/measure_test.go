@@ -319,6 +319,15 @@ func TestChannelsAndDirections(t *testing.T) {
 		equal(t, "channel of "+c.task, p.Tasks[0].Channel, c.want)
 	}
 	for _, c := range []struct {
+		task, address, want string
+	}{
+		{"chat", "whatsapp:+33612345678", "whatsapp"}, {"chat", "messenger:5000", "messenger"}, {"default", "WhatsApp:+33612345678", "whatsapp"},
+		{"chat", "visitor-1", "webchat"}, {"chat", "sip:x@example.com", "webchat"}, {"sms", "+33612345678", "sms"}, {"email", "whatsapp@example.com", "email"},
+	} {
+		p := build(&profile.Options{}, task(1, created(0), channel(c.task), with(0, map[string]any{"customerAddress": c.address})))
+		equal(t, "channel of "+c.address, p.Tasks[0].Channel, c.want)
+	}
+	for _, c := range []struct {
 		attributes map[string]any
 		want       string
 	}{
@@ -326,6 +335,8 @@ func TestChannelsAndDirections(t *testing.T) {
 		{map[string]any{"direction": "internal"}, "internal"}, {map[string]any{"outbound_to": "+33612345678"}, "outbound"},
 		{map[string]any{"conversations": map[string]any{"direction": "Outbound"}}, "outbound"},
 		{map[string]any{"direction": "inbound", "outbound_to": "+33612345678"}, "inbound"}, {nil, ""}, {map[string]any{"direction": 7}, "7"},
+		{map[string]any{"initiatedBy": "agent"}, "outbound"}, {map[string]any{"initiatedBy": "customer"}, ""},
+		{map[string]any{"initiatedBy": "agent", "direction": "inbound"}, "inbound"},
 	} {
 		p := build(&profile.Options{}, task(1, created(0), with(0, c.attributes)))
 		equal(t, "direction", p.Tasks[0].Direction, c.want)

@@ -247,7 +247,18 @@ func first2(a, b time.Time) time.Time {
 // attributes say for messaging, else the task channel.
 func channelOf(f *fact.Fact, attributes map[string]any) string {
 	return NormalChannel(first(
-		str(attributes, "channelType"), f.Text(fact.ChannelType), f.Text(fact.InteractionChannel), f.Text(fact.Channel)))
+		str(attributes, "channelType"), f.Text(fact.ChannelType), f.Text(fact.InteractionChannel),
+		addressChannel(str(attributes, "customerAddress")), addressChannel(str(attributes, "from")), f.Text(fact.Channel)))
+}
+
+// addressChannel is the channel that an address names by its prefix: TaskRouter carries
+// such contacts on its channel "chat".
+func addressChannel(address string) string {
+	switch prefix, _, _ := strings.Cut(address, ":"); strings.ToLower(prefix) {
+	case "whatsapp", "messenger":
+		return prefix
+	}
+	return ""
 }
 
 // NormalChannel gives a channel its normal name.
@@ -264,11 +275,17 @@ func NormalChannel(s string) string {
 const outbound = "outbound"
 
 // directionOf is what the attributes call the direction; Twilio's own words for
-// calls ("outbound-api") count as outbound.
+// calls ("outbound-api") count as outbound. Where they do not say, who was called and
+// who began it does (facts/twilio.md 3.5).
 func directionOf(attributes map[string]any) string {
 	d := strings.ToLower(first(str(attributes, "direction"), str(attributes, "conversations", "direction")))
-	if strings.HasPrefix(d, outbound) || d == "" && str(attributes, "outbound_to") != "" {
+	switch {
+	case strings.HasPrefix(d, outbound):
+		return outbound
+	case d != "":
+		return d
+	case str(attributes, "outbound_to") != "" || strings.EqualFold(str(attributes, "initiatedBy"), "agent"):
 		return outbound
 	}
-	return d
+	return ""
 }

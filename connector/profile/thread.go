@@ -43,7 +43,7 @@ func threadChannel(f *fact.Fact, attributes map[string]any) string {
 		if !strings.HasPrefix(name, fact.Participant) {
 			continue
 		}
-		if c := NormalChannel(p.Text(fact.AddressType)); c != "" && c > channel {
+		if c := NormalChannel(first(p.Text(fact.AddressType), addressChannel(p.Text(fact.Address)))); c != "" && c > channel {
 			channel = c
 		}
 	}
