@@ -211,6 +211,9 @@ func (e *estimate) calls(streams []string) {
 			p.Conversations = max(p.Conversations, 0)
 			days := int(p.Until.Sub(p.Since)/(24*time.Hour)) + 1
 			calls := 2*days + p.Conversations + p.Conversations/100 // and the participants of each
+			if needsMessages(e.f.cfg) {
+				calls += p.Conversations
+			}
 			p.TwilioCalls += calls
 			p.TwilioSeconds += seconds(calls, budgets["conversations"])
 		}

@@ -60,6 +60,17 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// TestMessagesOfThePast back-fills the same: the messages come with their threads.
+func TestMessagesOfThePast(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, setup{world: someWeeks(43, 6, 200)})
+	l.mapMessages()
+	l.must(0, l.past("--events", "all")...)
+	l.mustEqual(withMessages(settings(today())))
+	l.mustHaveMessageFigures()
+	l.mustSendNothing()
+}
+
 // mustHaveMessageFigures compares what the ends of conversations tell of their messages.
 func (l *lab) mustHaveMessageFigures() {
 	l.t.Helper()
