@@ -178,6 +178,7 @@ func (l *loader) crossCheck() {
 	l.locateFiles()
 	l.checkAuthority()
 	l.checkServer()
+	l.checkForget()
 	enabled := 0
 	for i, c := range l.root.Connectors {
 		if c.Enabled {

@@ -29,6 +29,7 @@ type Config struct {
 	Server     Server       `yaml:"server" desc:"the HTTP listeners"`
 	TLS        TLS          `yaml:"tls" desc:"trust of outgoing connections"`
 	Retention  Retention    `yaml:"retention" desc:"how long what is kept"`
+	Forget     Forget       `yaml:"forget" desc:"how the forgotten are remembered"`
 	Log        Log          `yaml:"log" desc:"the log"`
 	Traces     Traces       `yaml:"traces" desc:"OpenTelemetry traces"`
 

@@ -16,6 +16,7 @@ func (l *loader) fromEnvironment() {
 	}
 	l.variable(&l.root.Server.SurveySecret, "SURVEY_SECRET")
 	l.variable(&l.root.Server.ConsolePassword, "CONSOLE_PASSWORD")
+	l.variable(&l.root.Forget.Key, "FLEXBREVO_FORGET_KEY")
 	for _, c := range l.root.Connectors {
 		l.plainVariable(&c.AccountSID, "TWILIO_ACCOUNT_SID")
 		l.plainVariable(&c.FlexFlowSID, "TWILIO_FLEX_FLOW_SID")

@@ -10,14 +10,15 @@ import (
 	"flexbrevo/connector/store"
 )
 
-// digestRole is what the holder of a connector's digest does: it digests, and works
-// on the connector's backfill and replay.
+// digestRole is what the holder of a connector's digest does: it digests, works
+// on the connector's backfill and replay, and does what it is asked for.
 func (f *flow) digestRole(ctx context.Context, lease store.Lease) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var past sync.WaitGroup
 	past.Go(func() { f.backfilling(ctx, lease) })
 	past.Go(func() { f.replaying(ctx, lease) })
 	past.Go(func() { f.operationsRole(ctx, lease) })
+	past.Go(func() { f.asked(ctx, lease) })
 	defer past.Wait()
 	defer cancel()
 	return f.digesting(ctx, lease)

@@ -231,6 +231,11 @@ func OpenStore(ctx context.Context, c *config.Config, logger *slog.Logger, pipel
 	if err != nil { // a postgres URL carries a password
 		return nil, fmt.Errorf("store.url: %w", err)
 	}
+	if pipeline && !readOnly {
+		if err := proveKey(ctx, c, st); err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
+	}
 	return st, nil
 }
 

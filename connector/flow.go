@@ -42,9 +42,16 @@ type flow struct {
 
 	arrivals arrivals
 	posts    posts
+	// graves is nil where nobody can be forgotten.
+	graves *graves
+	// keepCustomers and keepRecords are for how long; 0 for ever.
+	keepCustomers, keepRecords time.Duration
+	postgres                   bool // the store is
 
 	captured atomic.Int64 // new records since the process started
 	digested atomic.Int64 // records since the process started
+	// unflushed says that the store's log holds records of people who were forgotten.
+	unflushed atomic.Bool
 	// digests serialises digests and sweeps: both read customers before they write.
 	digests sync.Mutex
 }
@@ -68,6 +75,8 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 		wake: make(chan struct{}, 1), hints: make(chan pipeline.Hint, 1024),
 		pulls: map[string]*pull{},
 	}
+	f.keepCustomers, f.keepRecords = time.Duration(s.o.Config.Retention.Customers), time.Duration(s.o.Config.Retention.Records)
+	f.postgres = s.o.Config.Store.SQLitePath == ""
 	var err error
 	f.source, err = twilio.New(twilio.Options{
 		AccountSID: c.AccountSID, AuthToken: c.AuthToken.Reveal(),
@@ -84,6 +93,9 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 	}
 	o := digestOptions(c, a.name, s.o.Store, source{f.source}, s.o.Clock, f.logger)
 	o.Figures = f.figures()
+	if g := newGraves(s.o.Config, s.o.Store); g != nil {
+		f.graves, o.Graves = g, g
+	}
 	f.digest = pipeline.NewDigest(o)
 	f.redactor = twilio.NewRedactor(f.redact(), keepsText(c))
 	for _, stream := range f.streams() {
@@ -274,6 +286,9 @@ func (f *flow) openConversations(ctx context.Context, before time.Time, limit in
 // keep stores a page; while the intake is full a pull waits, webhooks go first.
 func (f *flow) keep(ctx context.Context, p record.Page) error {
 	f.arrivals.polled(p)
+	if err := f.digest.Sift(ctx, p.Records); err != nil {
+		return err
+	}
 	for {
 		captured, err := f.intake.Keep(ctx, f.cfg.Name, p)
 		f.captured.Add(int64(captured.New))
@@ -389,6 +404,7 @@ func (f *flow) digestOnce(ctx context.Context, lease store.Lease) (int, error) {
 		return 0, err
 	}
 	f.digested.Add(int64(done.Records))
+	f.flush(ctx, done)
 	for _, h := range done.Hints {
 		f.hint(h)
 	}

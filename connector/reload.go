@@ -144,6 +144,9 @@ func (h *house) next(old *Service) (*Service, *slog.Logger, error) {
 	if cfg.Store != old.o.Config.Store {
 		return nil, nil, errors.New("store.url has changed; that needs a restart")
 	}
+	if err := proveKey(h.ctx, cfg, old.o.Store); err != nil {
+		return nil, nil, err
+	}
 	o := old.o
 	o.Config, o.Logger = cfg, logger
 	next, err := New(o)

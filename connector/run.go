@@ -210,6 +210,9 @@ func (f *flow) keepPosted(ctx context.Context, records []record.Record) error {
 		page.Records[i] = f.redactor.Redact(r)
 	}
 	f.source.NoteRateLimits(page.Records)
+	if err := f.digest.Sift(ctx, page.Records); err != nil {
+		return err
+	}
 	_, err := f.intake.Keep(ctx, f.cfg.Name, page)
 	return err
 }

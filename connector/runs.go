@@ -45,6 +45,10 @@ func (s *Service) execute(ctx context.Context, run store.Run) {
 		if err = s.takeReplay(ctx, run); err == nil {
 			return // likewise
 		}
+	case runForget:
+		if err = s.takeAsked(run); err == nil {
+			return // likewise
+		}
 	case runSync:
 		report, err = s.syncNow(ctx, run.Connector)
 	default:
@@ -63,7 +67,11 @@ func (s *Service) execute(ctx context.Context, run store.Run) {
 	}
 	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := s.o.Store.SaveRun(save, run); err != nil {
+	end := s.o.Store.SaveRun
+	if run.Kind == runForget {
+		end = s.o.Store.EndAsked // the request says who
+	}
+	if err := end(save, run); err != nil {
 		s.o.Logger.Error("outcome of a run cannot be stored", "run_id", run.ID, "err", err)
 	}
 }

@@ -74,6 +74,7 @@ func (c *cli) root() *cobra.Command {
 		c.syncCommand(),
 		c.backfillCommand(),
 		c.replayCommand(),
+		c.forgetCommand(),
 		c.figuresCommand(),
 		c.deadCommand(),
 		c.mergeCommand(),

@@ -5,6 +5,7 @@ import (
 
 	"flexbrevo/connector"
 	"flexbrevo/connector/failure"
+	"flexbrevo/connector/store"
 )
 
 // The exit codes; exitHelp prints the same table in every help text.
@@ -48,7 +49,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &config):
+	case errors.As(err, &config), errors.Is(err, store.ErrOtherKey), errors.Is(err, connector.ErrNoForgetKey):
 		return exitConfig
 	case some(err, func(r failure.Reason) bool { return r.Stops() }):
 		return exitCredentials

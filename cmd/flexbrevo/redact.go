@@ -32,7 +32,7 @@ func newRedactor(c *config.Config) *redactor {
 		}
 	}
 	if c != nil {
-		add(c.Brevo.APIKey, c.Brevo.OAuth.ClientSecret, c.Server.SurveySecret, c.Server.ConsolePassword, c.Store.URL)
+		add(c.Brevo.APIKey, c.Brevo.OAuth.ClientSecret, c.Server.SurveySecret, c.Server.ConsolePassword, c.Store.URL, c.Forget.Key)
 		for _, k := range c.Connectors {
 			add(k.AuthToken, k.APIKey, k.Brevo.APIKey, k.Brevo.OAuth.ClientSecret)
 			add(k.AuthTokens...)

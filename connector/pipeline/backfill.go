@@ -72,6 +72,9 @@ func (d *Digest) SweepOwed(ctx context.Context, lease store.Lease, s Sweep) (Swe
 		return Swept{}, err
 	}
 	out.Unowed = append(out.Unowed, ids...)
+	if err := d.withoutTold(ctx, out); err != nil {
+		return Swept{}, err
+	}
 	if err := d.o.Store.SaveDigest(ctx, lease, out); err != nil {
 		return Swept{}, fmt.Errorf("save sweep: %w", err)
 	}

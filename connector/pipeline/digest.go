@@ -45,6 +45,8 @@ type DigestOptions struct {
 	Wants func(eventType string) bool
 	// Interactions keeps tasks open, for the source, while their interaction is to be read.
 	Interactions bool
+	// Graves keeps the forgotten from coming back; nil when nobody is.
+	Graves Graves
 	// Batch is how many records are digested at once; 0 means 500.
 	Batch  int
 	Clock  func() time.Time
@@ -75,6 +77,8 @@ type Digested struct {
 	Changes int
 	// Hints are things in the source worth reading at once.
 	Hints []Hint
+	// Buried is how many records were of people who were forgotten.
+	Buried int
 	// More says that the batch was full, so that more records wait.
 	More bool
 }
@@ -105,7 +109,7 @@ func (d *Digest) together(ctx context.Context, lease store.Lease, records []reco
 	if err := d.o.Store.SaveDigest(ctx, lease, out); err != nil {
 		return Digested{}, fmt.Errorf("save digest: %w", err)
 	}
-	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile()}, nil
+	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile(), Buried: len(out.Buried)}, nil
 }
 
 // compute loads what a batch touches and computes what follows from it.
@@ -114,11 +118,14 @@ func (d *Digest) compute(ctx context.Context, b *batch) (out *store.Digest, err 
 		return nil, fmt.Errorf("load backfill: %w", err)
 	}
 	return out, d.guarded(func() error {
+		if err := d.bury(ctx, b); err != nil {
+			return fmt.Errorf("load the forgotten: %w", err)
+		}
 		if err := d.load(ctx, b); err != nil {
 			return fmt.Errorf("load neighbours: %w", err)
 		}
 		out = d.work(b)
-		return nil
+		return d.withoutTold(ctx, out)
 	})
 }
 
@@ -126,6 +133,11 @@ func (d *Digest) compute(ctx context.Context, b *batch) (out *store.Digest, err 
 type batch struct {
 	at      time.Time
 	results []store.RecordResult
+	// tellers are the records, in the order of results; buried and tombs are what
+	// follows from those of people who were forgotten.
+	tellers []teller
+	buried  []store.BuriedRecord
+	tombs   []store.Tomb
 	hints   []datedHint
 	spells  []keyedSpell
 	// deltas are what the records tell, merged by fact, with the most urgent lane.
@@ -163,7 +175,10 @@ type state struct {
 func (d *Digest) read(records []record.Record) *batch {
 	b := &batch{at: d.o.Clock(), interactions: d.o.Interactions, deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
 	for _, r := range records {
-		decoded, err := d.decode(r)
+		decoded, err := Decoded{Ignored: store.ForgottenReason}, error(nil)
+		if len(r.Body) > 0 { // else it was emptied
+			decoded, err = d.decode(r)
+		}
 		result := store.RecordResult{ID: r.ID, State: store.Digested}
 		switch {
 		case err != nil:
@@ -173,6 +188,9 @@ func (d *Digest) read(records []record.Record) *batch {
 			result.State, result.Reason = store.Ignored, decoded.Ignored
 		}
 		b.results = append(b.results, result)
+		if d.o.Graves != nil {
+			b.tellers = append(b.tellers, teller{record: r, facts: keysTold(decoded.Facts)})
+		}
 		if r.Lane != record.Backfill { // of the past there is nothing new to read
 			for _, h := range decoded.Hints {
 				b.hints = append(b.hints, datedHint{h, r.At})
@@ -186,6 +204,14 @@ func (d *Digest) read(records []record.Record) *batch {
 		}
 	}
 	return b
+}
+
+func keysTold(facts []*fact.Fact) []fact.Key {
+	out := make([]fact.Key, len(facts))
+	for i, f := range facts {
+		out[i] = f.Key()
+	}
+	return out
 }
 
 // decode reads one record; a panic of the decoder is that record's failure and

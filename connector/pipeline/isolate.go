@@ -95,5 +95,6 @@ func (d *Digest) fail(ctx context.Context, lease store.Lease, culprits []culprit
 func (d *Digested) add(more Digested) {
 	d.Records += more.Records
 	d.Changes += more.Changes
+	d.Buried += more.Buried
 	d.Hints = append(d.Hints, more.Hints...)
 }

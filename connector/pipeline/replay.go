@@ -114,6 +114,9 @@ func (d *Digest) StageRecords(ctx context.Context, r *Replaying, after int64) (l
 		return after, 0, err
 	}
 	b := d.read(records)
+	if err := d.bury(ctx, b); err != nil {
+		return after, 0, fmt.Errorf("load the forgotten: %w", err)
+	}
 	fresh, err := d.unknown(ctx, r, b)
 	if err != nil {
 		return after, 0, err
@@ -246,6 +249,9 @@ func (d *Digest) replay(ctx context.Context, lease *store.Lease, r *Replaying, k
 		return Replayed{}, err
 	}
 	work := d.work(b)
+	if err := d.withoutTold(ctx, work); err != nil {
+		return Replayed{}, err
+	}
 	out := Replayed{Differences: b.foresight.differences(b, work.Withdrawn), Contacts: len(work.Contacts), Events: len(work.Events)}
 	if lease == nil {
 		return out, nil

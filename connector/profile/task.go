@@ -82,6 +82,9 @@ func groupKey(t *Task) string {
 	)
 }
 
+// IsSurvey says whether a task carries a survey, and is no contact with the centre.
+func IsSurvey(f *fact.Fact, o *Options) bool { return isSurvey(f, fact.Newest(f), o) }
+
 // isSurvey follows facts/twilio.md 4.6.
 func isSurvey(f *fact.Fact, attributes map[string]any, o *Options) bool {
 	return isOneOf(o.SurveyQueues, f, fact.QueueName, fact.QueueSID) || isOneOf(o.SurveyWorkflows, f, fact.Workflow, fact.WorkflowSID) ||

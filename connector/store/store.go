@@ -46,6 +46,8 @@ type Store interface {
 	Figurer
 	Snapshotter
 	Undertaker
+	Forgetter
+	Reconciler
 	Linker
 	Merger
 	Learner
@@ -219,6 +221,10 @@ type Digest struct {
 	Omissions []CustomerOmission
 	// Lasting are omissions that no later digest or delivery takes away.
 	Lasting []CustomerOmission
+	// Buried are records of somebody who was forgotten; they are emptied. Tombs block
+	// what belongs to them.
+	Buried []BuriedRecord
+	Tombs  []Tomb
 }
 
 // RecordState is where a record stands.

@@ -37,6 +37,7 @@ func (t *tx) saveDigest(d *store.Digest) error {
 		func() error { return t.saveFigures(connector, d) },
 		func() error { return t.replaceOmissions(connector, d) },
 		func() error { return t.saveResults(d.At, d.Records) },
+		func() error { return t.saveBuried(connector, d) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

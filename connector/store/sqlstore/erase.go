@@ -1,0 +1,287 @@
+package sqlstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"flexbrevo/connector/store"
+	"flexbrevo/migrations"
+)
+
+// Erase implements store.Forgetter.
+func (s *Store) Erase(ctx context.Context, lease store.Lease, e *store.Erasure) (store.Erased, error) {
+	var erased store.Erased
+	err := s.write(ctx, "erase", func(t *tx) error {
+		if err := t.fence(lease); err != nil {
+			return err
+		}
+		erased = store.Erased{}
+		return t.overwriting(func() error { return t.erase(e, &erased) })
+	})
+	if err != nil {
+		return store.Erased{}, err
+	}
+	return erased, nil
+}
+
+// overwriting lets what do removes be overwritten with zeros. SQLite would leave it
+// in free pages; PostgreSQL has no such thing, see Compact.
+func (t *tx) overwriting(do func() error) error {
+	if t.dialect.name != migrations.SQLite {
+		return do()
+	}
+	if err := t.session.do(t.ctx, `PRAGMA secure_delete = ON`); err != nil {
+		return err
+	}
+	// The rest of the writing is not worth the zeros. Where this fails they are only
+	// written too often.
+	defer func() { _ = t.session.do(context.WithoutCancel(t.ctx), `PRAGMA secure_delete = OFF`) }()
+	return do()
+}
+
+func (t *tx) erase(e *store.Erasure, erased *store.Erased) error {
+	connector := name(e.Connector)
+	ids := distinct(e.Customers)
+	if err := t.lockCustomers(ids); err != nil {
+		return err
+	}
+	if err := t.saveTombs(connector, e.Tombs); err != nil {
+		return err
+	}
+	if err := t.leaveQueue(ids); err != nil {
+		return err
+	}
+	// Those that others refer to come last.
+	for _, of := range []struct {
+		text  string
+		rows  rows
+		count *int
+	}{
+		{`DELETE FROM marks WHERE connector = $1 AND (kind, sid) IN (SELECT kind, sid FROM {rows kind:text sid:text} AS r)`, keyRows(e.Facts), &erased.Events},
+		{`DELETE FROM deliveries WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, &erased.Deliveries},
+		{`DELETE FROM omissions WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, &erased.Omissions},
+		{`DELETE FROM owed WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
+		{`DELETE FROM aged WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
+		{`DELETE FROM identifiers WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
+		{`DELETE FROM facts WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, &erased.Facts},
+		{`DELETE FROM customers WHERE connector = $1 AND id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, &erased.Customers},
+	} {
+		n, err := t.exec(of.text, connector, of.rows)
+		if err != nil {
+			return err
+		}
+		*of.count = n
+	}
+	if err := t.renameSources(connector, e.Sources); err != nil {
+		return err
+	}
+	if err := t.buryRecords(connector, e.Records); err != nil {
+		return err
+	}
+	erased.Records = len(e.Records)
+	err := t.dropStaged(connector, e)
+	if err != nil {
+		return err
+	}
+	erased.Refusals, err = t.dropRefusals(connector, e.Traces)
+	return err
+}
+
+// renameSources takes the names of tasks out of figures that stay.
+func (t *tx) renameSources(connector string, sources map[string]string) error {
+	var from, to texts
+	for old, fresh := range sources {
+		from, to = append(from, name(old)), append(to, name(fresh))
+	}
+	for _, table := range []string{"agent_parts", "queue_parts"} {
+		_, err := t.exec(`
+			UPDATE `+table+` SET source = r.fresh FROM {rows old:text fresh:text} AS r
+			WHERE `+table+`.connector = $1 AND `+table+`.source = r.old`, connector, rows{from, to})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buryRecords empties records. That one came is kept, so that what is compared with
+// the source's own count adds up, and that it is not taken for a new one.
+func (t *tx) buryRecords(connector string, records []store.BuriedRecord) error {
+	if len(records) == 0 {
+		return nil
+	}
+	var ids ints
+	var keys texts
+	for _, r := range records {
+		ids, keys = append(ids, r.ID), append(keys, name(r.Key))
+	}
+	// One that came again after its key was hidden finds its own row there.
+	_, err := t.exec(`
+		DELETE FROM records WHERE connector = $1 AND id IN (
+			SELECT r.id FROM {rows id:bigint key:text} AS r CROSS JOIN records o
+			WHERE o.connector = $1 AND o.key = r.key AND o.id <> r.id)`, connector, rows{ids, keys})
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`
+		UPDATE records SET key = r.key, body = $2, state = 'ignored', reason = '`+store.ForgottenReason+`',
+			digested_at = COALESCE(records.digested_at, records.captured_at)
+		FROM {rows id:bigint key:text} AS r WHERE records.connector = $1 AND records.id = r.id`, connector, []byte{}, rows{ids, keys})
+	return err
+}
+
+// saveBuried empties what a digest found to be of somebody who was forgotten.
+func (t *tx) saveBuried(connector string, d *store.Digest) error {
+	if len(d.Buried)+len(d.Tombs) == 0 {
+		return nil
+	}
+	return t.overwriting(func() error {
+		if err := t.saveTombs(connector, d.Tombs); err != nil {
+			return err
+		}
+		return t.buryRecords(connector, d.Buried)
+	})
+}
+
+// dropStaged removes what a replay has staged of the person.
+func (t *tx) dropStaged(connector string, e *store.Erasure) error {
+	var kinds, sids texts
+	for _, key := range e.Facts {
+		kinds, sids = append(kinds, string(key.Kind)), append(sids, name(key.SID))
+	}
+	err := t.query(`SELECT kind, sid, body FROM staged_facts WHERE connector = $1`, func(r row) error {
+		var kind, sid string
+		var body []byte
+		err := r.Scan(&kind, &sid, &body)
+		if holdsTrace(body, e.Traces) {
+			kinds, sids = append(kinds, kind), append(sids, sid)
+		}
+		return err
+	}, connector)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`
+		DELETE FROM staged_facts WHERE connector = $1 AND (kind, sid) IN (SELECT kind, sid FROM {rows kind:text sid:text} AS r)`,
+		connector, rows{kinds, sids})
+	return err
+}
+
+// holdsTrace says whether a text holds one of some, without regard to case.
+func holdsTrace(text []byte, traces []string) bool {
+	text = bytes.ToLower(text)
+	for _, trace := range traces {
+		if bytes.Contains(text, bytes.ToLower([]byte(trace))) {
+			return true
+		}
+	}
+	return false
+}
+
+// dropRefusals removes refused requests that hold one of the texts.
+func (t *tx) dropRefusals(connector string, traces []string) (int, error) {
+	var gone ints
+	err := t.query(`SELECT id, data FROM refusals WHERE connector = $1`, func(r row) error {
+		var id int64
+		var data []byte
+		err := r.Scan(&id, &data)
+		if holdsTrace(data, traces) {
+			gone = append(gone, id)
+		}
+		return err
+	}, connector)
+	if err != nil {
+		return 0, err
+	}
+	return t.exec(`DELETE FROM refusals WHERE connector = $1 AND id IN (SELECT id FROM {rows id:bigint} AS r)`, connector, rows{gone})
+}
+
+// checkpointPatience is how long Flush waits for readers of old pages.
+const checkpointPatience = 30 * time.Second
+
+var errReaders = errors.New("somebody reads an older state of the store all the time")
+
+// Flush implements store.Forgetter. PostgreSQL's log is the server's. Between two tries
+// others may write.
+func (s *Store) Flush(ctx context.Context) error {
+	if s.dialect.name != migrations.SQLite {
+		return nil
+	}
+	const op = "flush write-ahead log"
+	for deadline := s.options.Clock().Add(checkpointPatience); ; {
+		done := false
+		err := s.maintain(ctx, op, func(ctx context.Context, ss *session) (err error) {
+			done, err = truncateLog(ctx, ss)
+			return err
+		})
+		switch {
+		case err != nil || done:
+			return err
+		case s.options.Clock().After(deadline):
+			return wrap(ctx, op, errReaders)
+		}
+		if err := pause(ctx); err != nil {
+			return wrap(ctx, op, err)
+		}
+	}
+}
+
+// truncateLog brings all pages into the database file and cuts the log off, or says
+// that a reader of an older state keeps it from that.
+func truncateLog(ctx context.Context, ss *session) (bool, error) {
+	var busy, pages, moved int
+	found, err := ss.query(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`, nil)
+	if err != nil {
+		return false, err
+	}
+	if found.Next() {
+		err = found.Scan(&busy, &pages, &moved)
+	}
+	return busy == 0, errors.Join(err, found.Close())
+}
+
+// Compact implements store.Forgetter.
+func (s *Store) Compact(ctx context.Context) error {
+	err := s.maintain(ctx, "compact store", func(ctx context.Context, ss *session) error {
+		if s.dialect.name == migrations.Postgres {
+			return rewriteTables(ctx, ss)
+		}
+		// A store may be larger than the memory, where the copy would be made.
+		if err := ss.do(ctx, `PRAGMA temp_store = FILE`); err != nil {
+			return err
+		}
+		defer func() { _ = ss.do(context.WithoutCancel(ctx), `PRAGMA temp_store = MEMORY`) }() // only slower
+		return ss.do(ctx, `VACUUM`)
+	})
+	if err != nil {
+		return err
+	}
+	return s.Flush(ctx)
+}
+
+// maintain does something on a writing connection outside a transaction.
+func (s *Store) maintain(ctx context.Context, op string, do func(context.Context, *session) error) error {
+	ss, err := s.writers.take(ctx)
+	if err != nil {
+		return wrap(ctx, op, err)
+	}
+	defer s.writers.put(ss)
+	return wrap(ctx, op, do(ctx, ss))
+}
+
+// rewriteTables writes every table that knows of customers anew: a plain VACUUM makes room
+// in pages and leaves their bytes.
+func rewriteTables(ctx context.Context, ss *session) error {
+	for _, table := range [...]string{
+		"records", "customers", "identifiers", "facts", "marks", "deliveries", "queue", "omissions", "owed", "runs",
+		"refusals", "agent_parts", "queue_parts", "aged", "staged_facts",
+	} {
+		if err := ss.do(ctx, `VACUUM (FULL) `+table); err != nil {
+			return fmt.Errorf("table %s: %w", table, err)
+		}
+	}
+	return nil
+}
