@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -132,5 +133,30 @@ func (a *account) delivering(ctx, hard context.Context, lease store.Lease) error
 			return nil
 		}
 	}
-	return a.run(ctx, hard, lease)
+	if err := a.wake(ctx, lease); err != nil {
+		return err
+	}
+	return a.alive(ctx, func() error { return a.run(ctx, hard, lease) })
+}
+
+// wake is awake for a daemon: it goes on asking for as long as Brevo does not answer.
+func (a *account) wake(ctx context.Context, lease store.Lease) error {
+	for wait := 5 * time.Second; ; wait = min(2*wait, time.Minute) {
+		silence, err := a.awake(ctx, lease)
+		if err == nil {
+			if silence > longQuiet {
+				for _, f := range a.flows {
+					f.asksItself(ctx, silence)
+				}
+			}
+			return nil
+		}
+		if ctx.Err() != nil || errors.Is(err, store.ErrLeaseLost) {
+			return err
+		}
+		a.logger.Warn("nothing is sent before it is known what Brevo has", "reason", failure.ReasonOf(err), "err", err)
+		if !pause(ctx, wait) {
+			return nil
+		}
+	}
 }

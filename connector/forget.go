@@ -111,7 +111,7 @@ func (s *Service) takeAsked(run store.Run) error {
 func (f *flow) asked(ctx context.Context, lease store.Lease) {
 	for n := 0; pause(ctx, time.Second); n++ {
 		for kind, do := range map[string]func(context.Context, store.Lease, store.Run) error{
-			runForget: f.forgetRun,
+			runForget: f.forgetRun, runReconcile: f.reconcileRun,
 		} {
 			runs, err := f.store.LoadAsked(ctx, f.cfg.Name, kind)
 			for _, run := range runs {

@@ -45,7 +45,7 @@ func (s *Service) execute(ctx context.Context, run store.Run) {
 		if err = s.takeReplay(ctx, run); err == nil {
 			return // likewise
 		}
-	case runForget:
+	case runForget, runReconcile:
 		if err = s.takeAsked(run); err == nil {
 			return // likewise
 		}

@@ -206,6 +206,9 @@ func (p *pass) deliver(ctx context.Context, a *account) error {
 		return err
 	}
 	return p.s.roles.OnceMore(ctx, "deliver:"+a.name, func(ctx context.Context, lease store.Lease) error {
+		if err := a.ask(ctx, lease); err != nil {
+			return fmt.Errorf("ask Brevo what it has: %w", err)
+		}
 		working, done := context.WithCancel(ctx)
 		defer done()
 		before := a.deliver.Counts()
@@ -216,7 +219,7 @@ func (p *pass) deliver(ctx context.Context, a *account) error {
 			idle <- p.untilIdle(working, a)
 			done()
 		}()
-		err := a.run(working, context.WithoutCancel(ctx), lease)
+		err := a.alive(ctx, func() error { return a.run(working, context.WithoutCancel(ctx), lease) })
 		done()
 		p.countOutcomes(before, a.deliver.Counts())
 		return errors.Join(err, <-idle)

@@ -75,6 +75,7 @@ func (c *cli) root() *cobra.Command {
 		c.backfillCommand(),
 		c.replayCommand(),
 		c.forgetCommand(),
+		c.reconcileCommand(),
 		c.figuresCommand(),
 		c.deadCommand(),
 		c.mergeCommand(),

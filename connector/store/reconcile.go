@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"flexbrevo/connector/fact"
 	"flexbrevo/connector/record"
 )
 
@@ -19,19 +20,16 @@ type Reconciler interface {
 	LoadMarked(ctx context.Context, connector string, keys []string) (map[string]int64, error)
 	// MarkFound notes events of the connector that the destination was found to have:
 	// none of them is told again. Deliveries that wait, are unknown or dead become
-	// Delivered. It writes under the account's lease, and returns how many were not
-	// known to be told.
+	// Delivered. It writes under the lease, and returns how many were not known to be told.
 	MarkFound(ctx context.Context, lease Lease, connector string, events []FoundEvent, now time.Time) (int, error)
 	// Retell makes delivered events, which the destination was found not to have, be
 	// told once more: they become Unknown, so that they are looked up first, and lose
 	// their marks. It returns the keys for which a delivery is still kept; of the others
 	// nothing is changed.
 	Retell(ctx context.Context, lease Lease, connector string, keys []string, now time.Time) ([]string, error)
-	// LoadActive returns customers, by id after one, who are not merged away.
-	LoadActive(ctx context.Context, connector string, after int64, limit int) ([]int64, error)
 	// CorrectHeld replaces what the destination holds for customers by what was read from
-	// it, unless something of theirs is under way, and lets the next digest of them, which they
-	// are owed now, put the contact in the outbox.
+	// it, unless something of theirs is under way, and returns of how many. The next digest of
+	// them compares with that.
 	CorrectHeld(ctx context.Context, lease Lease, connector string, held map[int64]record.Held) (int, error)
 	// LoadKnownRecords returns those of the keys under which a record is kept.
 	LoadKnownRecords(ctx context.Context, connector string, keys []string) (map[string]bool, error)
@@ -46,4 +44,8 @@ type Reconciler interface {
 type FoundEvent struct {
 	Key string
 	At  time.Time
+	// Fact carries the mark and Type is its name, where they are known; else those of the
+	// delivery count, and without one the key alone keeps it from being told.
+	Fact fact.Key
+	Type string
 }

@@ -65,10 +65,11 @@ func (s *Store) MarkFound(ctx context.Context, lease store.Lease, connector stri
 		if err := t.fence(lease); err != nil {
 			return err
 		}
-		var keys texts
+		var keys, kinds, sids, types texts
 		var at ints
 		for _, e := range events {
 			keys, at = append(keys, name(e.Key)), append(at, e.At.UnixMilli())
+			kinds, sids, types = append(kinds, name(string(e.Fact.Kind))), append(sids, name(e.Fact.SID)), append(types, name(e.Type))
 		}
 		customers, err := t.ownersOf(name(connector), keys)
 		if err != nil {
@@ -77,14 +78,12 @@ func (s *Store) MarkFound(ctx context.Context, lease store.Lease, connector stri
 		if err := t.lockCustomers(customers); err != nil {
 			return err
 		}
-		// Which fact it is of is known where there is a delivery; without one the key
-		// alone keeps it from being told.
 		marked, err = t.exec(`
 			INSERT INTO marks (connector, key, kind, sid, type, at)
-			SELECT $1, r.key, COALESCE(d.fact_kind, ''), COALESCE(d.fact_sid, ''), COALESCE(d.type, ''), r.at
-			FROM {rows key:text at:bigint} AS r LEFT JOIN deliveries d ON d.connector = $1 AND d.key = r.key AND d.kind = 'event'
+			SELECT $1, r.key, COALESCE(d.fact_kind, r.kind), COALESCE(d.fact_sid, r.sid), COALESCE(d.type, r.type), r.at
+			FROM {rows key:text kind:text sid:text type:text at:bigint} AS r LEFT JOIN deliveries d ON d.connector = $1 AND d.key = r.key AND d.kind = 'event'
 			WHERE true
-			ON CONFLICT (connector, key) DO NOTHING`, name(connector), rows{keys, at})
+			ON CONFLICT (connector, key) DO NOTHING`, name(connector), rows{keys, kinds, sids, types, at})
 		if err != nil {
 			return err
 		}
@@ -154,17 +153,6 @@ func (s *Store) Retell(ctx context.Context, lease store.Lease, connector string,
 	return retold, err
 }
 
-// LoadActive implements store.Reconciler.
-func (s *Store) LoadActive(ctx context.Context, connector string, after int64, limit int) ([]int64, error) {
-	var ids ints
-	err := s.read(ctx, "load customers", func(t *tx) error {
-		return t.query(`
-			SELECT id FROM customers WHERE connector = $1 AND id > $2 AND merged_into IS NULL ORDER BY id LIMIT $3`,
-			scanID(&ids), name(connector), after, limit)
-	})
-	return ids, err
-}
-
 // CorrectHeld implements store.Reconciler.
 func (s *Store) CorrectHeld(ctx context.Context, lease store.Lease, connector string, held map[int64]record.Held) (int, error) {
 	corrected := 0
@@ -193,10 +181,7 @@ func (s *Store) CorrectHeld(ctx context.Context, lease store.Lease, connector st
 			WHERE customers.id = r.id AND customers.connector = $1
 				AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.customer_id = r.id AND d.state = 'sending')`,
 			name(connector), rows{ids, contacts, linked, values})
-		if err != nil {
-			return err
-		}
-		return t.saveOwed(name(connector), &store.Digest{Owed: ids})
+		return err
 	})
 	if err != nil {
 		return 0, err

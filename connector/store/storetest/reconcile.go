@@ -68,10 +68,6 @@ var reconcileTests = map[string]func(*fixture){
 		if n != 1 || one.Held.ID != 11 || one.Desired != "" || two.Held.ID != 0 || two.Desired != "x" {
 			f.Errorf("%d were corrected: %+v %+v", n, one, two)
 		}
-		owed, _, err := f.s.LoadOwed(f.ctx, connector, 10)
-		if err != nil || len(owed) == 0 || owed[0] != 1 {
-			f.Errorf("owed are %v, %v", owed, err)
-		}
 	},
 
 	"records wait again, unless they were emptied": func(f *fixture) {
@@ -98,14 +94,6 @@ var reconcileTests = map[string]func(*fixture){
 		}
 		if at, err := f.s.LoadLife(f.ctx, account); !at.Equal(noon.Add(time.Hour)) || err != nil {
 			f.Errorf("the last one is of %v, %v", at, err)
-		}
-	},
-
-	"active customers come by id": func(f *fixture) {
-		f.digest(store.Digest{Customers: append(customersOf(1, 3, 4), store.Customer{ID: 2, CreatedAt: noon, MergedInto: 1})})
-		ids, err := f.s.LoadActive(f.ctx, connector, 1, 2)
-		if !reflect.DeepEqual(ids, []int64{3, 4}) || err != nil {
-			f.Errorf("they are %v, %v", ids, err)
 		}
 	},
 }
