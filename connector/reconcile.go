@@ -48,6 +48,7 @@ type Finding struct {
 // Why something found is left as it is.
 const (
 	leftDeleted   = "deleted in Brevo, and not made again"
+	leftRecreated = "deleted in Brevo; made again with the customer's next change (identity.on_deleted)"
 	leftList      = "taken off the list in Brevo, and not put back"
 	leftSent      = "a sent event is not changed"
 	leftStranger  = "not known here; nothing is deleted in Brevo"

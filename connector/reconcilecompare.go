@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"flexbrevo/config"
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/record"
@@ -136,7 +137,11 @@ func (w *reconciling) compareContact(ctx context.Context, e pipeline.Expected, s
 		if err != nil || exists {
 			return true, err
 		}
-		w.find(Finding{Kind: "missing", Where: "brevo", What: "contact", ID: id, Customer: e.CustomerID, Left: leftDeleted})
+		f := Finding{Kind: "missing", Where: "brevo", What: "contact", ID: id, Customer: e.CustomerID, Left: leftDeleted}
+		if w.f.cfg.Identity.OnDeleted == config.OnDeletedRecreate {
+			f.Left = leftRecreated
+		}
+		w.find(f)
 		return false, nil
 	}
 	fresh := brevo.Refreshed(e.Held, seen.Held)
