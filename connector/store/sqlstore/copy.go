@@ -345,5 +345,9 @@ func CopyStore(ctx context.Context, from, to string, opts Options, told func(tab
 		return nil, fmt.Errorf("store to copy into: %w", err)
 	}
 	defer func() { err = errors.Join(err, destination.Close()) }()
-	return Copy(ctx, source, destination, told)
+	if copied, err = Copy(ctx, source, destination, told); err != nil {
+		return nil, err
+	}
+	// A file is a backup by itself only once its log is in it.
+	return copied, destination.Flush(ctx)
 }
