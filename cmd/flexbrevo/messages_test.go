@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"flexbrevo/connector/simulator/oracle"
 	"flexbrevo/connector/simulator/twiliosim"
+	"flexbrevo/connector/simulator/world"
 )
 
 // mapMessages lets the lab's rules ask for messages.
@@ -141,4 +143,40 @@ func TestTextOfMessages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMessagesOfReopenedThreads syncs while threads are closed that are used again later, and at the end of the day: the
+// next task in such a thread makes it be read again.
+func TestMessagesOfReopenedThreads(t *testing.T) {
+	t.Parallel()
+	options := aDay(44, 300, false)
+	noon := whilePaused(t, world.New(options))
+	var now atomic.Pointer[time.Time]
+	now.Store(&noon)
+	l := newLab(t, setup{world: options, clock: func() time.Time { return *now.Load() }})
+	l.mapMessages()
+	l.must(0, "sync")
+	end := today()
+	now.Store(&end)
+	l.must(0, "sync")
+	l.mustEqual(withMessages(liveSettings(end.Add(-10 * time.Second))))
+}
+
+// whilePaused is a quiet moment at which a thread is closed that is used again later.
+func whilePaused(t *testing.T, w *world.World) time.Time {
+	t.Helper()
+	for i := range w.Conversations {
+		v := &w.Conversations[i]
+		for talk := range v.Talks {
+			closed := v.PausedAt(talk)
+			if closed.IsZero() {
+				continue
+			}
+			if at := quiet(w, closed.Add(10*time.Minute)); at.Before(v.Talks[talk+1].From) {
+				return at
+			}
+		}
+	}
+	t.Fatal("no thread is closed that is used again: the test tells nothing")
+	return time.Time{}
 }
