@@ -46,10 +46,10 @@ func TestInteractionsJoinTasksAndAgents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newKept()
-			c := newCentre(t, world.Options{Seed: 61, Contacts: 120}, twiliosim.Options{Seed: 61, Faults: faults}, Options{})
+			c := newCentre(t, world.Options{Seed: 61, Contacts: 80}, twiliosim.Options{Seed: 61, Faults: faults}, Options{})
 			c.source = sourceAt(t, c.sim, c.world, Options{DueInteractions: c.dueOf(t, k), InteractionsAtOnce: 50}, c.clock.now)
 			start := c.world.Options().Start
-			for c.clock.set(start); c.clock.now().Before(start.Add(36 * time.Hour)); c.clock.pass(20 * time.Minute) {
+			for c.clock.set(start); c.clock.now().Before(start.Add(36 * time.Hour)); c.clock.pass(40 * time.Minute) {
 				c.fetchStubbornly(t, k, InteractionsStream)
 			}
 			reads := map[string]int{}

@@ -3,6 +3,7 @@ package twilio
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,9 +115,9 @@ func TestWebChannelErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			calls := 0
+			var calls atomic.Int64
 			h := stub{answer: func(w http.ResponseWriter, r *http.Request) {
-				calls++
+				calls.Add(1)
 				if r.Method != http.MethodPost || r.URL.Path != "/flex-api/v1/WebChannels" || r.PostFormValue("Identity") != "zoe" {
 					t.Errorf("%s %s", r.Method, r.URL.Path)
 				}
@@ -128,8 +129,8 @@ func TestWebChannelErrors(t *testing.T) {
 			}}
 			source := sourceAt(t, h, nil, Options{}, time.Now)
 			got, err := source.CreateWebChannel(t.Context(), WebChannel{FlowSID: sid("FO", 1), Identity: "zoe", CustomerName: "Zoe", ChatName: "Zoe"})
-			if failure.ReasonOf(err) != c.reason || calls != 1 || (err == nil) != (got == sid("CH", 1)) {
-				t.Errorf("%q, %v after %d calls", got, err, calls)
+			if failure.ReasonOf(err) != c.reason || calls.Load() != 1 || (err == nil) != (got == sid("CH", 1)) {
+				t.Errorf("%q, %v after %d calls", got, err, calls.Load())
 			}
 			if err != nil && !strings.Contains(err.Error(), c.remedy) {
 				t.Errorf("no remedy in %v", err)

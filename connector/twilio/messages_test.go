@@ -106,16 +106,16 @@ func TestMessagesAreReadOnceEach(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newKept()
-			c := newCentre(t, world.Options{Seed: 31, Contacts: 400}, twiliosim.Options{Seed: 31, Faults: faults}, Options{})
+			c := newCentre(t, world.Options{Seed: 31, Contacts: 250}, twiliosim.Options{Seed: 31, Faults: faults}, Options{})
 			o := Options{
 				OpenConversations: openOf(t, k), ConversationsAtOnce: 1000, ConversationEvery: time.Minute,
 				Messages: true, PolledIndex: polledOf(t, k),
 			}
 			start, reopened := c.world.Options().Start, 0
-			for c.clock.set(start.Add(time.Hour)); c.clock.now().Before(start.Add(30 * time.Hour)); c.clock.pass(2 * time.Hour) {
+			for c.clock.set(start.Add(time.Hour)); c.clock.now().Before(start.Add(30 * time.Hour)); c.clock.pass(3 * time.Hour) {
 				c.source = sourceAt(t, c.sim, c.world, o, c.clock.now) // nothing remembered
 				c.fetchStubbornly(t, k, ConversationsStream)
-				reopened += c.followTasks(t, k, c.clock.now().Add(-2*time.Hour))
+				reopened += c.followTasks(t, k, c.clock.now().Add(-3*time.Hour))
 			}
 			if reopened == 0 {
 				t.Error("no thread was closed and used again: the test tells less")
