@@ -13,7 +13,7 @@ const lastSpans = 2 * time.Second
 // trace tells OpenTelemetry of what passes through the store, where that is wanted.
 func (s *Service) trace() {
 	wanted := s.o.Config.Traces
-	if wanted.Endpoint == "" || wanted.Sample == 0 {
+	if wanted.Endpoint == "" || wanted.Sample == 0 || s.o.Store == nil {
 		return
 	}
 	s.tracer = tracing.New(tracing.Options{

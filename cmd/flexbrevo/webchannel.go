@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"flexbrevo/config"
 	"flexbrevo/connector"
@@ -79,7 +75,7 @@ func (n *webchannel) create(ctx context.Context) error {
 	if !flowPattern.MatchString(n.w.FlowSID) {
 		return usage(errors.New("no Flex flow: give --flow, or set flex_flow_sid, to FO and 32 hexadecimal digits"))
 	}
-	if goes, err := n.agreed(k); err != nil || !goes {
+	if goes, err := n.agreed(ctx, k); err != nil || !goes {
 		return err
 	}
 	s, err := connector.New(connector.Options{Config: cfg, Logger: n.c.logger(cfg), Connector: k.Name, Version: versionText()})
@@ -137,20 +133,14 @@ func (n *webchannel) connector(cfg *config.Config) (*config.Connector, error) {
 
 // agreed says what is going to happen and asks. Where nobody can be asked, --yes has to
 // say it: agents see the chat, and nothing takes it back.
-func (n *webchannel) agreed(k *config.Connector) (bool, error) {
+func (n *webchannel) agreed(ctx context.Context, k *config.Connector) (bool, error) {
 	fmt.Fprintf(n.c.err, "begins a web chat on account %s by flow %s; agents will see it\n", k.AccountSID, n.w.FlowSID)
 	if n.yes {
 		return true, nil
 	}
-	in, ok := n.c.in.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	terminal := n.c.asked()
+	if terminal == nil {
 		return false, usage(errors.New("nobody can be asked here: say --yes"))
 	}
-	fmt.Fprint(n.c.err, "Go ahead? [y/N] ")
-	answer, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("read the answer: %w", err)
-	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes", nil
+	return n.c.agrees(ctx, terminal, "Go ahead?")
 }
