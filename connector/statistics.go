@@ -1,9 +1,12 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"flexbrevo/connector/fact"
@@ -212,6 +215,9 @@ func readQueueNumbers(ctx context.Context, s store.Store, connector string, now 
 	for i := range out {
 		out[i].Name = names[out[i].Queue]
 	}
+	slices.SortFunc(out, func(a, b QueueNumbers) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Queue, b.Queue))
+	})
 	return out, err
 }
 
