@@ -252,12 +252,13 @@ func (p *pass) untilIdle(ctx context.Context, a *account) error {
 		if since, remedy := a.deliver.Circuit(); !since.IsZero() {
 			return &failure.Error{Op: "deliver to Brevo account " + a.name, Reason: failure.Unauthorized, Remedy: remedy}
 		}
-		due, err := p.due(ctx, a)
+		due, underWay, err := p.due(ctx, a)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			return err
+		case underWay: // however long it takes
 		case due.IsZero():
 			return nil
 		case due.After(deadline) && a.deliver.Retrying() > 0:
@@ -269,24 +270,23 @@ func (p *pass) untilIdle(ctx context.Context, a *account) error {
 	return nil
 }
 
-// due is when something of the account is due: now while anything is under way,
-// the zero time when nothing waits. What is claimed between two looks is in none
-// of them, so they count only where nothing moved.
-func (p *pass) due(ctx context.Context, a *account) (time.Time, error) {
+// due is when something of the account is due, the zero time when nothing waits, and
+// whether anything is under way. What is claimed between two looks is in none of
+// them, so they count only where nothing moved.
+func (p *pass) due(ctx context.Context, a *account) (at time.Time, underWay bool, err error) {
 	before := a.deliver.Moves()
 	unknown, err := p.s.o.Store.LoadUnknown(ctx, a.name, 1)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, false, err
 	}
-	due, err := p.s.o.Store.NextDue(ctx, a.name)
-	if err != nil {
-		return time.Time{}, err
+	if at, err = p.s.o.Store.NextDue(ctx, a.name); err != nil {
+		return time.Time{}, false, err
+	}
+	if at.IsZero() && len(unknown) > 0 {
+		at = p.s.o.Clock() // they are looked up by and by; a pass waits for them as long as for what is due
 	}
 	sending, err := p.sending(ctx, a)
-	if sending || len(unknown) > 0 || a.deliver.InHand() > 0 || a.deliver.Moves() != before {
-		due = p.s.o.Clock()
-	}
-	return due, err
+	return at, sending || a.deliver.InHand() > 0 || a.deliver.Moves() != before, err
 }
 
 // sending says whether something of the account is under way, in another replica
