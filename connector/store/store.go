@@ -163,7 +163,9 @@ type Customer struct {
 	Desired string
 	// Conversations is how many contacts with the centre they had, for status.
 	Conversations int
-	// MergedInto is the customer that took this one's facts over; 0 for none.
+	// MergedInto is the customer that took this one's facts over; 0 for none. The events
+	// of a merged customer that are not settled become that customer's when a digest
+	// says so, in whatever state they are.
 	MergedInto int64
 }
 

@@ -15,8 +15,9 @@ const contactDead = "contact dead"
 type outbox struct {
 	connector, account string
 	at                 time.Time
-	merged             ints
-	withdrawn          ints
+	// merged are customers who went into others, heirs those others.
+	merged, heirs ints
+	withdrawn     ints
 	contacts           []contactChange
 	events             []eventChange
 	// owners are the customers of deliveries that exist already and are named.
@@ -39,7 +40,7 @@ func newOutbox(d *store.Digest) (*outbox, error) {
 	o := &outbox{connector: name(d.Connector), account: name(d.Account), at: d.At, withdrawn: d.Withdrawn}
 	for _, c := range d.Customers {
 		if c.MergedInto != 0 {
-			o.merged = append(o.merged, c.ID)
+			o.merged, o.heirs = append(o.merged, c.ID), append(o.heirs, c.MergedInto)
 		}
 	}
 	contactAt := map[int64]int{}
@@ -80,7 +81,7 @@ func (o *outbox) empty() bool {
 // customers returns the customers whose deliveries change, as far as the changes
 // themselves name them.
 func (o *outbox) customers() ints {
-	ids := append(ints(nil), o.merged...)
+	ids := append(append(ints(nil), o.merged...), o.heirs...)
 	for _, c := range o.contacts {
 		ids = append(ids, c.CustomerID)
 	}
@@ -107,10 +108,24 @@ func (t *tx) saveOutbox(o *outbox) error {
 	if err := t.saveEvents(o); err != nil {
 		return err
 	}
+	if err := t.inherit(o); err != nil {
+		return err
+	}
 	if err := t.dieWithContact(o.customers(), o.at); err != nil {
 		return err
 	}
 	return t.requeue(o.customers())
+}
+
+// inherit hands the events of merged customers that are not settled to their heirs:
+// whoever digests those later must see that the events are under way.
+func (t *tx) inherit(o *outbox) error {
+	_, err := t.exec(`
+		UPDATE deliveries {by deliveries_unsettled} SET customer_id = r.heir
+		FROM {rows id:bigint heir:bigint} AS r
+		WHERE deliveries.customer_id = r.id AND deliveries.state IN ('pending', 'sending', 'unknown', 'dead') AND deliveries.kind = 'event'`,
+		rows{o.merged, o.heirs})
+	return err
 }
 
 // lockOwners finds and locks the customers who have the deliveries that the

@@ -70,6 +70,7 @@ func (t *tx) underWay(settlements []store.Settlement) (map[int64]store.Delivery,
 		return nil, err
 	}
 	standing := map[int64]store.Delivery{}
+	var owners ints
 	err := t.query(`
 		SELECT d.id, d.connector, d.customer_id, d.kind, d.key, d.fact_kind, d.fact_sid, d.type, d.state, d.unknown_since
 		FROM {rows id:bigint} AS r CROSS JOIN deliveries d
@@ -77,10 +78,13 @@ func (t *tx) underWay(settlements []store.Settlement) (map[int64]store.Delivery,
 		var d store.Delivery
 		err := r.Scan(&d.ID, &d.Connector, &d.CustomerID, &d.Kind, &d.Key, &d.Fact.Kind, &d.Fact.SID, &d.Type, &d.State,
 			clock{&d.UnknownSince})
-		standing[d.ID] = d
+		standing[d.ID], owners = d, append(owners, d.CustomerID)
 		return err
 	}, rows{ids})
-	return standing, err
+	if err != nil {
+		return nil, err
+	}
+	return standing, t.lockCustomers(owners) // a merge that was waited for may have handed some on
 }
 
 func (t *tx) lockOwnersOf(deliveries ints) error {

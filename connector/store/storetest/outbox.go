@@ -184,6 +184,33 @@ var outboxTests = map[string]func(*fixture){
 			f.Errorf("claimed %q", got)
 		}
 	},
+	"a merge hands on what is under way, and holds up the heir's events": func(f *fixture) {
+		f.digest(store.Digest{Customers: customersOf(1, 2), Contacts: []store.ContactChange{contact(1, "a"), contact(2, "a")}})
+		f.settle(store.Delivered, f.claim()...)
+		f.digest(store.Digest{Events: []store.EventChange{event(1, "E1", 1), event(1, "E2", 2), event(1, "E3", 3), event(2, "F4", 4)}})
+		under := f.claimAt(noon)
+		f.settleAll(
+			store.Settlement{Delivery: under[0], State: store.Dead, Reason: "invalid"},
+			store.Settlement{Delivery: under[1], State: store.Unknown},
+		)
+		f.digest(store.Digest{Customers: []store.Customer{{ID: 1, CreatedAt: noon, MergedInto: 2}, {ID: 2, CreatedAt: noon}}})
+		if got := f.neighbours(1).Events; len(got) != 0 {
+			f.Errorf("the merged customer has %q", labels(got))
+		}
+		if got := labels(f.neighbours(2).Events); !reflect.DeepEqual(got, []string{"E1", "E2", "E3", "F4"}) {
+			f.Errorf("the heir has %q", got)
+		}
+		if got := f.claim(); len(got) != 0 {
+			f.Errorf("claimed %q of the heir beside what is under way", labels(got))
+		}
+		f.settle(store.Delivered, under[2:]...)
+		f.settle(store.Delivered, f.unknown()...)
+		for _, key := range []string{"E2", "E3", "F4"} {
+			if d := f.delivery(key); d.State != store.Delivered {
+				f.Errorf("%s is %s", key, d.State)
+			}
+		}
+	},
 	"a merge moves events, ends the contact and keeps what is held": func(f *fixture) {
 		f.hold(1, record.Held{ID: 71})
 		f.hold(2, record.Held{ID: 72})
