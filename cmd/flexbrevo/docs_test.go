@@ -80,7 +80,7 @@ func TestQuickStart(t *testing.T) {
 	script := strings.Join(blocks(t, "quickstart.md", "sh"), "\n")
 	script = strings.NewReplacer("127.0.0.1:9000", freeAddress(t), "127.0.0.1:9100", freeAddress(t)).Replace(script)
 	out := l.shell(script)
-	for _, want := range []string{"connector.yaml is good", "✓ Flex API", "✓ Brevo key", "new records", `"captured": 0`, `"dead": 0`, "customers linked"} {
+	for _, want := range []string{"connector.yaml is good", "✓ Flex API", "✓ Brevo key", "new records", `"skipped": 0`, `"dead": 0`, "customers linked"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q:\n%s", want, out)
 		}

@@ -284,7 +284,7 @@ func TestCapabilitiesAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(l.must(0, "test", "--json").stdout), &tested); err != nil {
 		t.Fatal(err)
 	}
-	if len(tested) != 12 || tested[0].Name != "Flex API" || tested[0].Connector != "twilio_flex" {
+	if len(tested) != 20 || tested[0].Name != "Flex API" || tested[0].Connector != "twilio_flex" {
 		t.Errorf("capabilities: %+v", tested)
 	}
 }

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"flexbrevo/connector"
 	"flexbrevo/connector/store"
@@ -66,7 +61,7 @@ func (c *cli) forget(ctx context.Context, who string, f forgetFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := c.confirmForget(f); err != nil {
+	if err := c.confirmForget(ctx, f); err != nil {
 		return err
 	}
 	reports := []connector.ForgetReport{}
@@ -105,27 +100,23 @@ func forgetRequests(s *connector.Service, who string, f forgetFlags) ([]connecto
 }
 
 // confirmForget asks on a terminal; elsewhere only --yes will do.
-func (c *cli) confirmForget(f forgetFlags) error {
+func (c *cli) confirmForget(ctx context.Context, f forgetFlags) error {
 	if f.yes {
 		return nil
 	}
-	in, ok := c.in.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	terminal := c.asked()
+	if terminal == nil {
 		return usage(errors.New("forget needs --yes where nobody can be asked"))
 	}
 	where := "here"
 	if f.inBrevo {
 		where = "here and in Brevo"
 	}
-	fmt.Fprintf(c.err, "Erase everything of this person %s? It cannot be undone. [y/N] ", where)
-	answer, err := bufio.NewReader(c.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	yes, err := c.agrees(ctx, terminal, "Erase everything of this person "+where+"? It cannot be undone.")
+	if err == nil && !yes {
+		err = errors.New("nothing was changed")
 	}
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return errors.New("nothing was changed")
-	}
-	return nil
+	return err
 }
 
 // forgetOne forgets in one connector, or has the daemon do it that works on the store.

@@ -137,7 +137,11 @@ func (c *cli) sayConnector(k connector.ConnectorStatus, now time.Time) {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	for _, name := range sorted(k.Streams) {
 		s := k.Streams[name]
-		fmt.Fprintf(w, "  stream %s\tread through %s\tsaved %s\n", name, ago(s.Through, now), ago(s.SavedAt, now))
+		through := ""
+		if !s.Through.IsZero() { // some streams are read whole, and know no such moment
+			through = "read through " + ago(s.Through, now)
+		}
+		fmt.Fprintf(w, "  stream %s\t%s\tsaved %s\n", name, through, ago(s.SavedAt, now))
 	}
 	for _, state := range []store.RecordState{store.Waiting, store.Digested, store.Ignored, store.Failed} {
 		if n := k.Records[state]; n > 0 {

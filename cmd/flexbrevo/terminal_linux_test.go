@@ -80,6 +80,25 @@ func (o *terminal) answer(question, line string) {
 	}
 }
 
+// secret is answer for a question whose answer is not shown: the echo goes a moment after the question came.
+func (o *terminal) secret(question, line string) {
+	o.t.Helper()
+	o.wait(question)
+	eventually(o.t, 10*time.Second, "the terminal shows nothing that is typed", func() bool { return !o.echoes() })
+	if _, err := o.keys.WriteString(line); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *terminal) echoes() bool {
+	o.t.Helper()
+	state, err := unix.IoctlGetTermios(int(o.tty.Fd()), unix.TCGETS)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
 func (o *terminal) wait(text string) {
 	o.t.Helper()
 	eventually(o.t, 20*time.Second, fmt.Sprintf("%q on the screen, which shows %q", text, tail(o.screen.String(), 600)), func() bool {
@@ -103,11 +122,7 @@ func (o *terminal) end(code int) {
 	if got := o.code(); got != code {
 		o.t.Errorf("exit code %d, want %d:\n%s", got, code, o.screen.String())
 	}
-	state, err := unix.IoctlGetTermios(int(o.tty.Fd()), unix.TCGETS)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	if state.Lflag&unix.ECHO == 0 {
+	if !o.echoes() {
 		o.t.Error("the terminal is left without echo")
 	}
 }
@@ -121,14 +136,14 @@ func TestInitAtTheTerminal(t *testing.T) {
 	wrong := strings.Repeat("d", 32)
 	o := l.onTerminal(args...)
 	o.answer("Twilio account SID", l.world.AccountSID+"\n")
-	o.answer("auth token", wrong+"\n")
+	o.secret("auth token", wrong+"\n")
 	o.answer("Flex flow", "\n")
-	o.answer("Brevo API key", brevoKey+"\n")
+	o.secret("Brevo API key", brevoKey+"\n")
 	for _, question := range []string{"Country", "Time zone", "[all]"} {
 		o.answer(question, "\n")
 	}
 	o.answer("account SID", l.world.AccountSID+"\n") // Twilio refused: these two again
-	o.answer("auth token", l.world.AuthToken+"\n")
+	o.secret("auth token", l.world.AuthToken+"\n")
 	o.end(0)
 	screen := o.screen.String()
 	for _, secret := range []string{wrong, l.world.AuthToken, brevoKey} {
@@ -154,7 +169,7 @@ func TestInterruptAtAQuestion(t *testing.T) {
 	l, _ := newcomer(t)
 	o := l.onTerminal("init", "--twilio-url", l.env["TWILIO_URL"], "--brevo-url", l.env["BREVO_URL"])
 	o.answer("Twilio account SID", l.world.AccountSID+"\n")
-	o.answer("auth token", "\x03")
+	o.secret("auth token", "\x03")
 	o.end(1)
 	if _, err := os.Stat(filepath.Join(l.dir, "connector.yaml")); err == nil {
 		t.Error("a configuration was written")
