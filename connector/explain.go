@@ -21,6 +21,9 @@ import (
 type Explained struct {
 	Connector string                 `json:"connector"`
 	Customers []pipeline.Explanation `json:"customers"`
+	// Forgotten is when somebody was forgotten who was known by what was asked for;
+	// nil where nobody was, or where the key is not at hand that would tell.
+	Forgotten *time.Time `json:"forgotten,omitempty"`
 }
 
 // historyLimit is how many of a customer's latest deliveries an explanation reads.
@@ -43,7 +46,11 @@ func Explain(ctx context.Context, c *config.Config, st store.Store, only, what s
 		if err != nil {
 			return nil, err
 		}
-		if len(n.Customers) == 0 {
+		forgotten, err := forgottenAt(ctx, c, st, k.Name, tokens)
+		if err != nil {
+			return nil, err
+		}
+		if len(n.Customers) == 0 && forgotten == nil {
 			continue
 		}
 		history := map[int64]store.History{}
@@ -53,9 +60,28 @@ func Explain(ctx context.Context, c *config.Config, st store.Store, only, what s
 			}
 		}
 		d := pipeline.NewDigest(digestOptions(k, "", st, nil, time.Now, slog.New(slog.DiscardHandler)))
-		out = append(out, Explained{k.Name, d.Explain(n, history)})
+		out = append(out, Explained{k.Name, append([]pipeline.Explanation{}, d.Explain(n, history)...), forgotten})
 	}
 	return out, nil
+}
+
+// forgottenAt is when somebody was forgotten whom one of the tokens led to.
+func forgottenAt(ctx context.Context, c *config.Config, st store.Forgetter, connector string, tokens []store.Token) (*time.Time, error) {
+	g := newGraves(c, st)
+	if g == nil {
+		return nil, nil
+	}
+	buried, err := g.LoadBuried(ctx, connector, tokens)
+	if err != nil {
+		return nil, err
+	}
+	var last *time.Time
+	for _, at := range buried {
+		if last == nil || at.After(*last) {
+			last = &at
+		}
+	}
+	return last, nil
 }
 
 // explain answers the console by the same code as the command.

@@ -62,6 +62,7 @@ const kindsConfig = `connectors:
     events: {max_age: 10h}
 brevo: {api_key: key, base_url: "${BREVO}", tier: none, provision: false}
 store: {url: "sqlite://${STORE}"}
+forget: {key: "a key of thirty-two characters or more"}
 `
 
 // The moments of the story: three passes, the beginning of a backfill, and a pass that
@@ -333,6 +334,8 @@ func TestExplainKinds(t *testing.T) {
 	for _, k := range kinds {
 		c.check(k, want, asked)
 	}
+	c.forgotten()
+	asked["forgotten"] = true
 	c.mu.Lock()
 	c.busy = true
 	c.mu.Unlock()
@@ -352,6 +355,29 @@ func TestExplainKinds(t *testing.T) {
 	for _, v := range c.brevo.Violations() {
 		t.Error(v)
 	}
+}
+
+// forgotten lets somebody go and asks for them: that they went is all there is to say.
+func (c *centre) forgotten() {
+	c.t.Helper()
+	p := c.person("forgotten", func(p *world.Customer) bool {
+		return c.plain(p, time.Time{}, secondPass) && p.Email != "" && len(c.explain(p.Email)) == 1
+	})
+	s := c.service()
+	defer s.Close()
+	report, err := s.Forget(c.t.Context(), connector.ForgetRequest{Connector: "twilio_flex", Who: p.Email, Later: true})
+	if err != nil || !report.Known {
+		c.t.Fatalf("%+v, %v", report, err)
+	}
+	found, err := connector.Explain(c.t.Context(), c.cfg, c.store, "", p.Email)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	text, err := json.MarshalIndent(found, "", "  ")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	golden(c.t, filepath.Join("..", "testdata", "explain", "forgotten.json"), string(text)+"\n")
 }
 
 func (c *centre) conversations(p *world.Customer) (out []int) {

@@ -51,6 +51,12 @@ func (c *cli) explainCommand() *cobra.Command {
 				return nil
 			}
 			for _, e := range found {
+				if e.Forgotten != nil {
+					fmt.Fprintf(c.out, "%s: what was before %s was forgotten and is not taken in again\n", e.Connector, stamp(*e.Forgotten))
+				}
+				if len(e.Customers) == 0 {
+					fmt.Fprintf(c.out, "%s: nothing is known of it since\n", e.Connector)
+				}
 				for _, x := range e.Customers {
 					if err := sayExplanation(c.out, e.Connector, x); err != nil {
 						return err

@@ -205,7 +205,7 @@ func TestForgetBesideADaemon(t *testing.T) {
 	}
 	l.forget(k.Phone, "--in-brevo")
 	l.mustBeGone(k)
-	if r := l.must(0, "explain", k.Email); !strings.Contains(r.stdout, "nothing is known") {
+	if r := l.must(0, "explain", k.Email); !strings.Contains(r.stdout, "was forgotten") || !strings.Contains(r.stdout, "nothing is known") {
 		t.Errorf("explain says %q", r.stdout)
 	}
 

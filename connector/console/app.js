@@ -298,8 +298,11 @@ async function explain(event) {
     const resp = await fetch("api/v1/explain", { method: "POST", headers: { "Content-Type": "application/json", "X-Flexbrevo-Token": token }, body: JSON.stringify({ what }) });
     if (resp.status === 401) { location.assign("login"); return; }
     if (!resp.ok) throw new Error(await resp.text());
-    const customers = (await resp.json()).flatMap(c => c.customers.map(x => drawCustomer(c.connector, x)));
-    $("answer").replaceChildren(...customers.length ? customers : [h("p", {}, "Nothing is known of it: no record that was digested names it.")]);
+    const found = await resp.json();
+    const customers = found.flatMap(c => c.customers.map(x => drawCustomer(c.connector, x)));
+    const forgotten = found.filter(c => c.forgotten)
+      .map(c => h("p", {}, `${c.connector}: what was before ${time(c.forgotten)} was forgotten and is not taken in again.`));
+    $("answer").replaceChildren(...found.length ? [...forgotten, ...customers] : [h("p", {}, "Nothing is known of it: no record that was digested names it.")]);
     $("clear").hidden = false;
     say(customers.length === 1 ? "One customer is explained." : `${customers.length} customers are explained.`);
   } catch (e) { say(`Not explained: ${e.message}`); }

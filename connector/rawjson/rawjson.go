@@ -3,6 +3,9 @@
 // walked over once. It takes exactly what encoding/json takes, at a fraction of its
 // cost, and like it replaces invalid UTF-8 and lone surrogates by U+FFFD.
 //
+// The standard library's own token reader (encoding/json/jsontext) takes its place once it can
+// be had without an experiment.
+//
 // What it returns keeps the whole string alive. Whoever remembers a small part of it
 // for long clones that part.
 package rawjson
