@@ -18,8 +18,8 @@ type outbox struct {
 	// merged are customers who went into others, heirs those others.
 	merged, heirs ints
 	withdrawn     ints
-	contacts           []contactChange
-	events             []eventChange
+	contacts      []contactChange
+	events        []eventChange
 	// owners are the customers of deliveries that exist already and are named.
 	owners ints
 }
