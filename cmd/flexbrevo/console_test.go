@@ -40,8 +40,10 @@ func TestAdminOfADay(t *testing.T) {
 	t.Parallel()
 	const password = "console-password-of-the-test"
 	options := aDay(51, 80, true)
+	now := time.Now().UTC().Truncate(time.Hour) // the page shows the last 24 hours of the real day
+	options.Start, options.End = now.Add(-25*time.Hour), now.Add(-time.Hour)
 	l := newLab(t, setup{
-		world: options, clock: playing(options.Start, today(), 8*time.Second),
+		world: options, clock: playing(options.Start, now, 8*time.Second),
 		brevo: brevosim.Options{},
 		env:   map[string]string{"CONSOLE_PASSWORD": password, "LOG_CALLS": "true", "LOG_LEVEL": "debug"},
 	})
