@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,9 +271,10 @@ func TestWorkThatWasCutShortIsNotDone(t *testing.T) {
 func TestOnceMoreGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		slow := true
+		var slow atomic.Bool
+		slow.Store(true)
 		l := &leaser{extend: func(context.Context) error {
-			if slow {
+			if slow.Load() {
 				return store.ErrUnavailable
 			}
 			return nil
@@ -280,7 +282,7 @@ func TestOnceMoreGoesOn(t *testing.T) {
 		begun := 0
 		err := roles(l, "a").OnceMore(t.Context(), "deliver", func(ctx context.Context, _ store.Lease) error {
 			if begun++; begun == 3 {
-				slow = false
+				slow.Store(false)
 				time.Sleep(time.Hour)
 				return nil
 			}
@@ -290,7 +292,7 @@ func TestOnceMoreGoesOn(t *testing.T) {
 		if err != nil || begun != 3 {
 			t.Errorf("the work was begun %d times, %v; want 3 and no error", begun, err)
 		}
-		slow = true
+		slow.Store(true)
 		err = roles(l, "a").OnceMore(t.Context(), "deliver", func(ctx context.Context, _ store.Lease) error {
 			<-ctx.Done()
 			l.mu.Lock()
