@@ -138,7 +138,7 @@ func (c *cli) sayConnector(k connector.ConnectorStatus, now time.Time) {
 	for _, name := range sorted(k.Streams) {
 		s := k.Streams[name]
 		through := ""
-		if !s.Through.IsZero() { // some streams are read whole, and know no such moment
+		if s.Through != nil { // some streams are read whole, and know no such moment
 			through = "read through " + ago(s.Through, now)
 		}
 		fmt.Fprintf(w, "  stream %s\t%s\tsaved %s\n", name, through, ago(s.SavedAt, now))

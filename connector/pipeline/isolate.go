@@ -96,5 +96,6 @@ func (d *Digested) add(more Digested) {
 	d.Records += more.Records
 	d.Changes += more.Changes
 	d.Buried += more.Buried
+	d.Buried += more.Buried
 	d.Hints = append(d.Hints, more.Hints...)
 }
