@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -132,20 +131,7 @@ func (c *cli) forgetOne(ctx context.Context, s *connector.Service, st store.Stor
 	if err != nil {
 		return connector.ForgetReport{}, err
 	}
-	run, err := connector.Follow(ctx, st, id)
-	if err != nil {
-		return connector.ForgetReport{}, err
-	}
-	var report connector.ForgetReport
-	if len(run.Progress) > 0 {
-		if err := json.Unmarshal(run.Progress, &report); err != nil {
-			return report, fmt.Errorf("read outcome of run %d: %w", id, err)
-		}
-	}
-	if run.State == store.RunFailed {
-		return report, fmt.Errorf("the daemon's erasure failed: %s", run.Error)
-	}
-	return report, nil
+	return followRun(ctx, st, id, "erasure", func(connector.ForgetReport) {})
 }
 
 func (c *cli) sayForgotten(r connector.ForgetReport, whole bool) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -111,20 +110,7 @@ func (c *cli) reconcileOne(ctx context.Context, s *connector.Service, st store.S
 	if err != nil {
 		return connector.ReconcileReport{}, err
 	}
-	run, err := connector.Follow(ctx, st, id)
-	if err != nil {
-		return connector.ReconcileReport{}, err
-	}
-	var report connector.ReconcileReport
-	if len(run.Progress) > 0 {
-		if err := json.Unmarshal(run.Progress, &report); err != nil {
-			return report, fmt.Errorf("read outcome of run %d: %w", id, err)
-		}
-	}
-	if run.State == store.RunFailed {
-		return report, fmt.Errorf("the daemon's comparison failed: %s", run.Error)
-	}
-	return report, nil
+	return followRun(ctx, st, id, "comparison", func(connector.ReconcileReport) {})
 }
 
 func (c *cli) sayReconciled(r connector.ReconcileReport, heal bool) error {
