@@ -20,6 +20,7 @@ import (
 
 	"flexbrevo/config"
 	"flexbrevo/connector/console"
+	"flexbrevo/connector/part"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
@@ -42,6 +43,8 @@ type Options struct {
 	Version string
 	// Grace is how long held work may take to end; 0 means 25 s.
 	Grace time.Duration
+	// Parts are what only some connectors have; see package part.
+	Parts []part.Maker
 	// Metrics are the process's; nil means some of the service's own.
 	Metrics *console.Metrics
 }
@@ -121,6 +124,9 @@ func (s *Service) assemble() error {
 		}
 		f, err := s.newFlow(c, a)
 		if err != nil {
+			return fmt.Errorf("connector %s: %w", c.Name, err)
+		}
+		if err := s.joinParts(f); err != nil {
 			return fmt.Errorf("connector %s: %w", c.Name, err)
 		}
 		a.flows = append(a.flows, f)

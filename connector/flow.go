@@ -12,6 +12,7 @@ import (
 
 	"flexbrevo/config"
 	"flexbrevo/connector/failure"
+	"flexbrevo/connector/part"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/profile"
 	"flexbrevo/connector/record"
@@ -42,6 +43,7 @@ type flow struct {
 
 	arrivals arrivals
 	posts    posts
+	parts    []part.Part
 	// graves is nil where nobody can be forgotten.
 	graves *graves
 	// keepCustomers and keepRecords are for how long; 0 for ever.

@@ -16,6 +16,7 @@ import (
 var down = [][]string{
 	{"cmd/flexbrevo"},
 	{"connector"},
+	{"connector/part"},
 	{"connector/schedule"},
 	{"connector/pipeline"},
 	{"connector/figures"},
@@ -35,6 +36,10 @@ var down = [][]string{
 	{"config"},
 	{"config/secretfile", "mapping", "migrations"},
 }
+
+// parts are the packages of the order that only some users need: they can be
+// deleted, so nothing but the program names them.
+var parts = []string{}
 
 // homes says which packages may import a library, so that each has one home.
 var homes = map[string][]string{
@@ -87,6 +92,16 @@ func TestImportsPointDown(t *testing.T) {
 			t.Errorf("package %s of the order does not exist", p)
 		}
 	}
+}
+
+func TestPartsCanBeDeleted(t *testing.T) {
+	eachImport(t, func(_, file, imported string) {
+		for _, p := range parts {
+			if imported == module+p && !strings.HasPrefix(filepath.Base(file), "part_") {
+				t.Errorf("%s imports %s, which only part_*.go of the program may", file, p)
+			}
+		}
+	})
 }
 
 func TestLibrariesHaveOneHome(t *testing.T) {

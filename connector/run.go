@@ -112,6 +112,9 @@ func (d *daemon) begin() {
 		d.work.Go(func() { f.following(d.ctx) })
 		d.work.Go(func() { f.arriving(d.ctx) })
 		d.work.Go(func() { f.confirming(d.ctx) })
+		for _, p := range f.parts {
+			d.work.Go(func() { f.runPart(d.ctx, p) })
+		}
 	}
 	for _, name := range d.s.accountNames() {
 		a := d.s.accounts[name]

@@ -8,6 +8,7 @@ import (
 	"flexbrevo/config"
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/part"
 	"flexbrevo/connector/store"
 )
 
@@ -57,6 +58,8 @@ type ConnectorStatus struct {
 	// beside ours; nil where they are not read.
 	QueueNumbers []QueueNumbers `json:"queueNumbers,omitempty"`
 	AgentsCheck  *AgentsCheck   `json:"agentsCheck,omitempty"`
+	// Parts are those that the configuration asks for, as the running service knows them.
+	Parts []part.State `json:"parts,omitempty"`
 	// Problems say, for the operator, what is wrong now and what to do.
 	Problems []string `json:"problems"`
 }
@@ -80,6 +83,9 @@ func (s *Service) Status(ctx context.Context) (*Status, error) {
 			return nil, err
 		}
 		f.live(c, s.o.Clock())
+		if err := f.liveParts(ctx, c); err != nil {
+			return nil, err
+		}
 		st.Connectors = append(st.Connectors, *c)
 	}
 	s.forecast(st)

@@ -100,6 +100,9 @@ func (p *pass) all(ctx context.Context) error {
 	for _, name := range p.s.accountNames() {
 		errs = append(errs, p.deliver(ctx, p.s.accounts[name]))
 	}
+	for _, f := range p.s.flows {
+		errs = append(errs, p.parts(ctx, f))
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

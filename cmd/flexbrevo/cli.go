@@ -165,6 +165,7 @@ func (c *cli) service(ctx context.Context, cfg *config.Config, logger *slog.Logg
 func (c *cli) assemble(cfg *config.Config, st store.Store, logger *slog.Logger) (*connector.Service, func(), error) {
 	s, err := connector.New(connector.Options{
 		Config: cfg, Store: st, Logger: logger, Connector: c.connector, Version: versionText(),
+		Parts: parts(),
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, st.Close())

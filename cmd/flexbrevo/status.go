@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sort"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -131,6 +132,11 @@ func (c *cli) sayConnector(k connector.ConnectorStatus, now time.Time) {
 	for _, p := range k.Problems {
 		fmt.Fprintf(c.out, "  ✗ %s\n", p)
 	}
+	for _, p := range k.Parts {
+		for _, notice := range p.Notices {
+			fmt.Fprintf(c.out, "  %s: %s\n", p.Name, notice)
+		}
+	}
 	if b := k.Backfill; b != nil {
 		fmt.Fprintf(c.out, "  backfill of %s until %s: %s\n", b.Since.Format(time.RFC3339), b.Until.Format(time.RFC3339), backfillStands(b))
 	}
@@ -173,6 +179,11 @@ func (c *cli) sayConnector(k connector.ConnectorStatus, now time.Time) {
 	}
 	if k.PluginPosts.Unconfirmed > 0 {
 		fmt.Fprintf(w, "  plugin posts not confirmed\t%d\toldest %s\n", k.PluginPosts.Unconfirmed, ago(k.PluginPosts.Oldest, now))
+	}
+	for _, p := range k.Parts {
+		for _, what := range sorted(p.Counts) {
+			fmt.Fprintf(w, "  %s %s\t%d\n", p.Name, strings.ReplaceAll(what, "_", " "), p.Counts[what])
+		}
 	}
 	if k.DeadLetters > 0 {
 		fmt.Fprintf(w, "  dead letters\t%d\n", k.DeadLetters)

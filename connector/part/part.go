@@ -1,0 +1,67 @@
+// Package part is how something that only some users need joins a connector
+// without the core knowing it. A part is a package of its own above this one; only
+// the program names it, and a build may leave it out.
+package part
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"flexbrevo/config"
+	"flexbrevo/connector/brevo"
+	"flexbrevo/connector/record"
+	"flexbrevo/connector/store"
+	"flexbrevo/connector/twilio"
+)
+
+// Part is one part at work for one connector.
+type Part interface {
+	// Name is one word; it is shown, and it begins the names of the part's roles.
+	Name() string
+	// Run works until ctx ends, beside everything else, in every replica: what only
+	// one may do it does under a role, see Site.Hold. An error is logged, and Run is
+	// called again after a pause.
+	Run(ctx context.Context) error
+	// Pass does once what is due, at the end of a pass that a command makes.
+	Pass(ctx context.Context) error
+	// State says how the part stands, from the store alone.
+	State(ctx context.Context) (State, error)
+}
+
+// State is how a part stands.
+type State struct {
+	Name string `json:"name"`
+	// Counts are by what is counted, in snake case, such as documents_written.
+	Counts map[string]int64 `json:"counts,omitempty"`
+	// Notices say what the operator should know, and what to do.
+	Notices []string `json:"notices,omitempty"`
+}
+
+// Maker makes a part for a connector; nil where its configuration does not ask for
+// it. It makes no call.
+type Maker func(Site) (Part, error)
+
+// Site is a connector as its parts see it.
+type Site struct {
+	Config *config.Connector
+	// Account names the connector's Brevo account in the store.
+	Account string
+	// Store is nil where the two sides are only tried.
+	Store  store.Store
+	Twilio *twilio.Source
+	Brevo  *brevo.Destination
+	// Transport carries calls to anybody else, by the configured proxy and authorities.
+	Transport http.RoundTripper
+	Logger    *slog.Logger
+	Clock     func() time.Time
+	// Keep stores records that somebody sent, as webhooks are stored, and returns once
+	// they are durable. It gives pipeline.ErrBusy while the store is behind.
+	Keep func(ctx context.Context, records []record.Record) error
+	// Hold does work under a role of this connector, and again, until ctx ends; see
+	// schedule.Roles.
+	Hold func(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error)
+	// Once does work under a role of this connector, or gives store.ErrLeaseHeld.
+	Once func(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error) error
+}

@@ -1,0 +1,74 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"flexbrevo/connector/part"
+	"flexbrevo/connector/store"
+)
+
+// joinParts makes the parts that the connector's configuration asks for.
+func (s *Service) joinParts(f *flow) error {
+	site := part.Site{
+		Config: f.cfg, Account: f.account.name, Store: s.o.Store,
+		Twilio: f.source, Brevo: f.account.destination, Transport: s.transport,
+		Logger: f.logger, Clock: s.o.Clock, Keep: f.keepPosted,
+		Hold: func(ctx context.Context, role string, work func(context.Context, store.Lease) error) {
+			s.roles.Hold(ctx, role+":"+f.cfg.Name, work)
+		},
+		Once: func(ctx context.Context, role string, work func(context.Context, store.Lease) error) error {
+			return s.roles.OnceMore(ctx, role+":"+f.cfg.Name, work)
+		},
+	}
+	for _, make := range s.o.Parts {
+		p, err := make(site)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			f.parts = append(f.parts, p)
+		}
+	}
+	return nil
+}
+
+// runPart runs a part until ctx ends; one that fails does not touch the others.
+func (f *flow) runPart(ctx context.Context, p part.Part) {
+	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
+		began := f.clock()
+		if err := p.Run(ctx); err != nil && ctx.Err() == nil {
+			f.logger.Error("part failed and is begun again", "part", p.Name(), "err", err)
+		}
+		if f.clock().Sub(began) > time.Minute {
+			wait = time.Second
+		}
+		pause(ctx, wait)
+	}
+}
+
+// parts lets the parts of a connector do what is due.
+func (p *pass) parts(ctx context.Context, f *flow) error {
+	var errs []error
+	for _, one := range f.parts {
+		p.tell(one.Name())
+		if err := one.Pass(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("connector %s: %s: %w", f.cfg.Name, one.Name(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// liveParts adds how the connector's parts stand.
+func (f *flow) liveParts(ctx context.Context, c *ConnectorStatus) error {
+	for _, p := range f.parts {
+		state, err := p.State(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.Name(), err)
+		}
+		c.Parts = append(c.Parts, state)
+	}
+	return nil
+}
