@@ -402,9 +402,6 @@ func (f *flow) digestOnce(ctx context.Context, lease store.Lease) (int, error) {
 	f.digests.Lock()
 	done, err := f.digest.Once(ctx, lease)
 	f.digests.Unlock()
-	if err != nil {
-		return 0, err
-	}
 	f.digested.Add(int64(done.Records))
 	f.flush(ctx, done)
 	for _, h := range done.Hints {
@@ -414,7 +411,7 @@ func (f *flow) digestOnce(ctx context.Context, lease store.Lease) (int, error) {
 	if done.Changes > 0 {
 		f.account.deliver.Wake()
 	}
-	return done.Records, nil
+	return done.Records, err
 }
 
 // hint asks for a read at once. When too many wait it is left to polling, which

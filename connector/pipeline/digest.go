@@ -62,7 +62,7 @@ type Digest struct {
 // NewDigest makes the digest of one connector.
 func NewDigest(o DigestOptions) *Digest {
 	if o.Batch == 0 {
-		o.Batch = 250
+		o.Batch = 500
 	}
 	if o.Profile.Memo == nil {
 		o.Profile.Memo = &profile.Memo{}
@@ -83,25 +83,69 @@ type Digested struct {
 	More bool
 }
 
-// Once digests the next batch of waiting records under the lease. It returns
-// zero Records when none waits.
+// turns is how many batches Once digests at most: whoever waits for it waits no longer
+// than these take.
+const turns = 8
+
+// Once digests the next batches of waiting records under the lease; while one is
+// written the next is read. It returns zero Records when none waits, and beside an error
+// what was done before it.
 func (d *Digest) Once(ctx context.Context, lease store.Lease) (Digested, error) {
-	records, err := d.o.Store.LoadUndigested(ctx, d.o.Connector, d.o.Batch)
-	if err != nil || len(records) == 0 {
-		return Digested{}, err
+	var sum Digested
+	next := d.take(ctx, nil)
+	for turn := 1; next != nil; turn++ {
+		t := <-next
+		if t.err != nil || len(t.records) == 0 {
+			return sum, t.err
+		}
+		sum.More, next = len(t.records) == d.o.Batch, nil
+		if sum.More && turn < turns {
+			next = d.take(ctx, t.records)
+		}
+		done, err := d.together(ctx, lease, t.batch)
+		if poisonous(ctx, err) {
+			d.o.Logger.Warn("a batch cannot be digested whole", "connector", d.o.Connector, "count", len(t.records), "err", err)
+			done, err = d.apart(ctx, lease, t.records)
+		}
+		sum.add(done)
+		if err != nil {
+			if next != nil {
+				<-next // nothing is left running
+			}
+			return sum, err
+		}
 	}
-	done, err := d.together(ctx, lease, records)
-	if poisonous(ctx, err) {
-		d.o.Logger.Warn("a batch cannot be digested whole", "connector", d.o.Connector, "count", len(records), "err", err)
-		done, err = d.apart(ctx, lease, records)
+	return sum, nil
+}
+
+// taken are records that were loaded and decoded.
+type taken struct {
+	records []record.Record
+	batch   *batch
+	err     error
+}
+
+// take loads and decodes the next records that wait, beside those being digested.
+func (d *Digest) take(ctx context.Context, beside []record.Record) <-chan taken {
+	ids := make([]int64, len(beside))
+	for i, r := range beside {
+		ids[i] = r.ID
 	}
-	done.More = len(records) == d.o.Batch
-	return done, err
+	out := make(chan taken, 1)
+	go func() {
+		records, err := d.o.Store.LoadUndigested(ctx, d.o.Connector, d.o.Batch, ids...)
+		t := taken{records: records, err: err}
+		if err == nil {
+			t.batch = d.read(records)
+		}
+		out <- t
+	}()
+	return out
 }
 
 // together digests records in one transaction.
-func (d *Digest) together(ctx context.Context, lease store.Lease, records []record.Record) (Digested, error) {
-	b := d.read(records)
+func (d *Digest) together(ctx context.Context, lease store.Lease, b *batch) (Digested, error) {
+	b.at = d.o.Clock()
 	out, err := d.compute(ctx, b)
 	if err != nil {
 		return Digested{}, err
@@ -109,7 +153,7 @@ func (d *Digest) together(ctx context.Context, lease store.Lease, records []reco
 	if err := d.o.Store.SaveDigest(ctx, lease, out); err != nil {
 		return Digested{}, fmt.Errorf("save digest: %w", err)
 	}
-	return Digested{Records: len(records), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile(), Buried: len(out.Buried)}, nil
+	return Digested{Records: len(b.results), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile(), Buried: len(out.Buried)}, nil
 }
 
 // compute loads what a batch touches and computes what follows from it.

@@ -54,7 +54,7 @@ func (d *Digest) apart(ctx context.Context, lease store.Lease, records []record.
 	for len(halves) > 0 {
 		part := halves[0]
 		halves = halves[1:]
-		done, err := d.together(ctx, lease, part)
+		done, err := d.together(ctx, lease, d.read(part))
 		switch {
 		case !poisonous(ctx, err) && err != nil:
 			return sum, err
@@ -95,7 +95,6 @@ func (d *Digest) fail(ctx context.Context, lease store.Lease, culprits []culprit
 func (d *Digested) add(more Digested) {
 	d.Records += more.Records
 	d.Changes += more.Changes
-	d.Buried += more.Buried
 	d.Buried += more.Buried
 	d.Hints = append(d.Hints, more.Hints...)
 }

@@ -125,8 +125,9 @@ type Token struct {
 // Digester turns records into facts, customers and owed changes. One process at
 // a time digests a connector, under the lease that SaveDigest checks.
 type Digester interface {
-	// LoadUndigested returns records that wait, in order of lane and then capture.
-	LoadUndigested(ctx context.Context, connector string, limit int) ([]record.Record, error)
+	// LoadUndigested returns records that wait, in order of lane and then capture,
+	// without those whose ids are named as being digested already.
+	LoadUndigested(ctx context.Context, connector string, limit int, beside ...int64) ([]record.Record, error)
 	// LoadNeighbours returns everything the given tokens and facts touch: the
 	// customers that hold one of the tokens or own one of the facts, and of those
 	// customers all facts, tokens and unsettled event deliveries. Facts without a

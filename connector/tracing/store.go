@@ -15,7 +15,7 @@ import (
 // Store tells of the steps by what passes through the store; it changes nothing of
 // it.
 func (t *Tracer) Store(next store.Store) store.Store {
-	return &traced{Store: next, t: t, loaded: map[string]loaded{}, claimed: map[int64]time.Time{}}
+	return &traced{Store: next, t: t, loaded: map[string]map[int64]loaded{}, claimed: map[int64]time.Time{}}
 }
 
 // traced is a store whose steps are told of.
@@ -24,16 +24,16 @@ type traced struct {
 	t *Tracer
 
 	mu sync.Mutex
-	// loaded is each connector's batch that is being digested.
-	loaded map[string]loaded
+	// loaded are each connector's records that are being digested, without bodies, by id.
+	loaded map[string]map[int64]loaded
 	// claimed is since when a delivery is under way.
 	claimed map[int64]time.Time
 }
 
-// loaded is a batch of records since it was taken up.
+// loaded is a record since it was taken up.
 type loaded struct {
-	at      time.Time
-	records map[int64]record.Record // without bodies
+	record.Record
+	at time.Time
 }
 
 var _ store.Store = (*traced)(nil)
@@ -53,33 +53,45 @@ func (s *traced) Capture(ctx context.Context, batch []store.Batch) (store.Captur
 }
 
 // LoadUndigested takes note of the batch. A look whether anything waits is none.
-func (s *traced) LoadUndigested(ctx context.Context, connector string, limit int) ([]record.Record, error) {
+func (s *traced) LoadUndigested(ctx context.Context, connector string, limit int, beside ...int64) ([]record.Record, error) {
 	begin := s.t.clock()
-	records, err := s.Store.LoadUndigested(ctx, connector, limit)
+	records, err := s.Store.LoadUndigested(ctx, connector, limit, beside...)
 	if err != nil || limit == 1 {
 		return records, err
 	}
-	l := loaded{at: begin, records: make(map[int64]record.Record, len(records))}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(beside) == 0 { // a digest begins
+		s.loaded[connector] = make(map[int64]loaded, len(records))
+	}
 	for _, r := range records {
 		r.Body = nil
-		l.records[r.ID] = r
+		s.loaded[connector][r.ID] = loaded{r, begin}
 	}
-	s.mu.Lock()
-	s.loaded[connector] = l
-	s.mu.Unlock()
 	return records, nil
+}
+
+// take gives back the records of a digest, and since when the first of them is under way.
+func (s *traced) take(d *store.Digest) (since time.Time, records map[int64]record.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since, records = d.At, make(map[int64]record.Record, len(d.Records))
+	for _, result := range d.Records {
+		if l, ok := s.loaded[d.Connector][result.ID]; ok {
+			records[result.ID] = l.Record
+			if l.at.Before(since) {
+				since = l.at
+			}
+		}
+	}
+	return since, records
 }
 
 // SaveDigest tells of the batch and of each record in it.
 func (s *traced) SaveDigest(ctx context.Context, lease store.Lease, d *store.Digest) error {
 	err := s.Store.SaveDigest(ctx, lease, d)
-	s.mu.Lock()
-	l := s.loaded[d.Connector]
-	s.mu.Unlock()
-	begin, end, batch := l.at, s.t.clock(), batchOf(d.Connector, d.At)
-	if begin.IsZero() {
-		begin = d.At
-	}
+	begin, records := s.take(d)
+	end, batch := s.t.clock(), batchOf(d.Connector, d.At)
 	s.t.tell(span{
 		id: batch, name: "digest batch", begin: begin, end: end, failed: err != nil,
 		about: []attribute.KeyValue{
@@ -91,7 +103,7 @@ func (s *traced) SaveDigest(ctx context.Context, lease store.Lease, d *store.Dig
 		return err // they are digested again
 	}
 	for _, result := range d.Records {
-		if r, ok := l.records[result.ID]; ok {
+		if r, ok := records[result.ID]; ok {
 			s.record(d.Connector, r, result, begin, end, batch)
 		}
 	}

@@ -35,7 +35,7 @@ type waiting struct {
 	records []record.Record
 }
 
-func (w waiting) LoadUndigested(context.Context, string, int) ([]record.Record, error) {
+func (w waiting) LoadUndigested(context.Context, string, int, ...int64) ([]record.Record, error) {
 	return w.records, nil
 }
 

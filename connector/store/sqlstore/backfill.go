@@ -101,7 +101,7 @@ func (s *Store) LoadWaiting(ctx context.Context, connector string, lane record.L
 	var records, deliveries int
 	err := s.read(ctx, "load what waits", func(t *tx) error {
 		return t.one(`
-			SELECT CASE WHEN EXISTS (SELECT 1 FROM records WHERE connector = $1 AND lane = $2 AND state = 'waiting') THEN 1 ELSE 0 END,
+			SELECT CASE WHEN EXISTS (SELECT 1 FROM waiting WHERE connector = $1 AND lane = $2) THEN 1 ELSE 0 END,
 				CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE connector = $1 AND lane = $2 AND state IN ('pending', 'sending', 'unknown'))
 				THEN 1 ELSE 0 END`,
 			[]any{&records, &deliveries}, name(connector), int(lane))

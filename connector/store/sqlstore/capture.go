@@ -1,10 +1,13 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
+	"flexbrevo/migrations"
 )
 
 // Capture implements store.Capturer.
@@ -16,12 +19,7 @@ func (s *Store) Capture(ctx context.Context, batch []store.Batch) (store.Capture
 		return captured, nil
 	}
 	err := s.write(ctx, "capture", func(t *tx) error {
-		fresh, err := t.exec(`
-			INSERT INTO records (connector, key, stream, type, via, lane, at, captured_at, body)
-			SELECT connector, key, stream, type, via, lane, at, captured_at, body
-			FROM {rows connector:text key:text stream:text type:text via:text lane:bigint at:bigint captured_at:bigint body:bytea} AS r
-			WHERE true
-			ON CONFLICT (connector, key) DO NOTHING`, table)
+		fresh, err := t.insertRecords(table)
 		if err != nil {
 			return err
 		}
@@ -32,6 +30,30 @@ func (s *Store) Capture(ctx context.Context, batch []store.Batch) (store.Capture
 		return store.Captured{}, err
 	}
 	return captured, nil
+}
+
+// insertRecords keeps the records whose keys are new, has them wait, and returns how
+// many they are. SQLite writes in no other way than one transaction after the other,
+// so that ids above the highest are this one's.
+func (t *tx) insertRecords(table rows) (int, error) {
+	const insert = `
+		INSERT INTO records (connector, key, stream, type, via, lane, at, captured_at, state, digested_at, body)
+		SELECT connector, key, stream, type, via, lane, at, captured_at, 'digested', captured_at, body
+		FROM {rows connector:text key:text stream:text type:text via:text lane:bigint at:bigint captured_at:bigint body:bytea} AS r
+		WHERE true
+		ON CONFLICT (connector, key) DO NOTHING`
+	const wait = `INSERT INTO waiting (connector, lane, id, captured_at) SELECT connector, lane, id, captured_at FROM `
+	if t.dialect.name == migrations.Postgres {
+		return t.exec(`WITH fresh AS (`+insert+` RETURNING connector, lane, id, captured_at) `+wait+`fresh`, table)
+	}
+	var highest int64
+	if err := t.one(`SELECT COALESCE(MAX(id), 0) FROM records`, []any{&highest}); err != nil {
+		return 0, err
+	}
+	if n, err := t.exec(insert, table); err != nil || n == 0 {
+		return 0, err
+	}
+	return t.exec(wait+`records WHERE id > $1`, highest)
 }
 
 // recordRows lays all records of a batch out as rows, in their order.
@@ -134,22 +156,48 @@ func (t *tx) checkpoints(connector string) (map[string]store.Checkpoint, error) 
 }
 
 // LoadUndigested implements store.Digester.
-func (s *Store) LoadUndigested(ctx context.Context, connector string, limit int) ([]record.Record, error) {
-	var waiting []record.Record
+func (s *Store) LoadUndigested(ctx context.Context, connector string, limit int, beside ...int64) ([]record.Record, error) {
+	var found []record.Record
 	err := s.read(ctx, "load undigested records", func(t *tx) error {
-		if err := t.byIndex(); err != nil {
+		ids, err := t.waiting(name(connector), limit, beside)
+		if err != nil {
 			return err
 		}
-		waiting = nil
+		found = make([]record.Record, 0, len(ids))
+		defer func() { slices.SortFunc(found, byLane) }()
 		return t.query(`
-			SELECT id, key, stream, type, via, lane, at, captured_at, body FROM records
-			WHERE connector = $1 AND state = 'waiting'
-			ORDER BY lane, id LIMIT $2`, func(r row) error {
+			SELECT o.id, o.key, o.stream, o.type, o.via, o.lane, o.at, o.captured_at, o.body
+			FROM {rows id:bigint} AS r CROSS JOIN records o WHERE o.id = r.id`, func(r row) error {
 			var rec record.Record
 			err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, &rec.Body)
-			waiting = append(waiting, rec)
+			found = append(found, rec)
 			return err
-		}, name(connector), limit)
+		}, rows{ids})
 	})
-	return waiting, err
+	return found, err
+}
+
+func byLane(a, b record.Record) int {
+	return cmp.Or(cmp.Compare(a.Lane, b.Lane), cmp.Compare(a.ID, b.ID))
+}
+
+// waiting returns the ids of records that wait, in order, without some.
+func (t *tx) waiting(connector string, limit int, without []int64) (ints, error) {
+	if err := t.byIndex(); err != nil {
+		return nil, err
+	}
+	out := make(map[int64]bool, len(without))
+	for _, id := range without {
+		out[id] = true
+	}
+	ids := make(ints, 0, limit)
+	err := t.query(`SELECT id FROM waiting WHERE connector = $1 ORDER BY lane, id LIMIT $2`, func(r row) error {
+		var id int64
+		err := r.Scan(&id)
+		if !out[id] && len(ids) < limit {
+			ids = append(ids, id)
+		}
+		return err
+	}, connector, limit+len(without))
+	return ids, err
 }

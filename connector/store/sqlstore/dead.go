@@ -213,9 +213,7 @@ func (t *tx) withdrawIdle(customers ints, now time.Time) error {
 }
 
 func (t *tx) reviveRecords(records ints) error {
-	_, err := t.exec(`
-		UPDATE records SET state = 'waiting', reason = '', digested_at = NULL
-		WHERE id IN (SELECT id FROM {rows id:bigint} AS r) AND state = 'failed'`, rows{records})
+	_, err := t.waitAgain(records)
 	return err
 }
 

@@ -118,6 +118,9 @@ func (t *tx) buryRecords(connector string, records []store.BuriedRecord) error {
 	for _, r := range records {
 		ids, keys = append(ids, r.ID), append(keys, name(r.Key))
 	}
+	if err := t.endWait(connector, ids); err != nil {
+		return err
+	}
 	// One that came again after its key was hidden finds its own row there.
 	_, err := t.exec(`
 		DELETE FROM records WHERE connector = $1 AND id IN (

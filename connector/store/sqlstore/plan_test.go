@@ -131,6 +131,7 @@ func grow(t *testing.T, s *Store) {
 				SELECT n, 'c', 1, '', 1000 + n, 1 FROM generate_series(100, 20000) AS n`,
 			`INSERT INTO records (connector, key, stream, type, via, lane, captured_at, state, digested_at, body)
 				SELECT 'c', 'EV' || n, 's', 't', 'poll', 0, n, 'digested', n, '' FROM generate_series(1, 50000) AS n`,
+			`INSERT INTO waiting (connector, lane, id, captured_at) SELECT 'c', 0, 1000 + n, n FROM generate_series(1, 50000) AS n`,
 			`INSERT INTO identifiers (connector, kind, value, customer_id, shared)
 				SELECT 'c', 'email', 'e' || n, n, 0 FROM generate_series(100, 20000) AS n`,
 			`INSERT INTO facts (connector, kind, sid, customer_id, open, body)

@@ -14,7 +14,9 @@ func (s *Store) Prune(ctx context.Context, p store.Retention, limit int) (int, e
 		records, err := t.prune("records", p.Records, limit, `
 			DELETE FROM records WHERE id IN (
 				SELECT id FROM records
-				WHERE connector = $1 AND state IN ('digested', 'ignored') AND captured_at < $2 LIMIT $3)`)
+				WHERE connector = $1 AND state IN ('digested', 'ignored') AND captured_at < $2
+					AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.connector = $1 AND w.lane = records.lane AND w.id = records.id)
+				LIMIT $3)`)
 		if err != nil {
 			return err
 		}

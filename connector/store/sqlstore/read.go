@@ -2,9 +2,11 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 )
 
@@ -37,13 +39,26 @@ func (s *Store) LoadSummary(ctx context.Context, connector string, now time.Time
 }
 
 func (t *tx) countRecords(sum *store.Summary, connector string) error {
-	return t.query(`SELECT state, COUNT(*) FROM records WHERE connector = $1 GROUP BY state`, func(r row) error {
+	err := t.query(`SELECT state, COUNT(*) FROM records WHERE connector = $1 GROUP BY state`, func(r row) error {
 		var state store.RecordState
 		var n int
 		err := r.Scan(&state, &n)
 		sum.Records[state] = n
 		return err
 	}, connector)
+	if err != nil {
+		return err
+	}
+	waiting := 0
+	err = t.one(`SELECT COUNT(*) FROM waiting WHERE connector = $1`, []any{&waiting}, connector)
+	if waiting > 0 {
+		sum.Records[store.Waiting] = waiting
+		sum.Records[store.Digested] -= waiting
+	}
+	if sum.Records[store.Digested] == 0 {
+		delete(sum.Records, store.Digested)
+	}
+	return err
 }
 
 func (t *tx) countDeliveries(sum *store.Summary, connector string) error {
@@ -91,12 +106,17 @@ func (t *tx) countOmissions(sum *store.Summary, connector string) error {
 
 // findOldest finds how long the oldest waits of each kind of work have lasted.
 func (t *tx) findOldest(sum *store.Summary, connector string, now time.Time) error {
-	err := t.one(`SELECT MIN(captured_at) FROM records WHERE connector = $1 AND state = 'waiting'`,
-		[]any{clock{&sum.OldestWaiting}}, connector)
-	if err != nil {
-		return err
+	for _, lane := range []record.Lane{record.Live, record.Retry, record.Backfill} {
+		var first time.Time // of one lane at a time it is the end of an index
+		err := t.one(`SELECT captured_at FROM waiting WHERE connector = $1 AND lane = $2 ORDER BY id LIMIT 1`, []any{clock{&first}}, connector, int(lane))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if !first.IsZero() && (sum.OldestWaiting.IsZero() || first.Before(sum.OldestWaiting)) {
+			sum.OldestWaiting = first
+		}
 	}
-	err = t.one(`
+	err := t.one(`
 		SELECT MIN(next_attempt_at) FROM deliveries
 		WHERE connector = $1 AND state = 'pending' AND kind IN ('contact', 'event') AND next_attempt_at <= $2`,
 		[]any{clock{&sum.OldestPending}}, connector, now.UnixMilli())

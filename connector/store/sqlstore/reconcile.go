@@ -208,10 +208,18 @@ func (s *Store) LoadKnownRecords(ctx context.Context, connector string, keys []s
 func (s *Store) DigestAgain(ctx context.Context, connector string, keys []string) (int, error) {
 	n := 0
 	err := s.write(ctx, "digest records again", func(t *tx) (err error) {
-		n, err = t.exec(`
-			UPDATE records SET state = 'waiting', reason = '', digested_at = NULL
-			WHERE connector = $1 AND key IN (SELECT key FROM {rows key:text} AS r) AND state <> 'waiting' AND length(body) > 0`,
-			name(connector), rows{names(keys)})
+		var ids ints
+		err = t.query(`
+			SELECT o.id FROM {rows key:text} AS r CROSS JOIN records o
+			WHERE o.connector = $1 AND o.key = r.key AND length(o.body) > 0`, func(r row) error {
+			var id int64
+			err := r.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, name(connector), rows{names(keys)})
+		if err == nil {
+			n, err = t.waitAgain(ids)
+		}
 		return err
 	})
 	return n, err

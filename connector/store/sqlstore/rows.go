@@ -1,11 +1,13 @@
 package sqlstore
 
 import (
-	"encoding/json"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"flexbrevo/connector/rawjson"
 )
 
 // rows is a table handed over with a statement, column by column: the columns of
@@ -26,9 +28,14 @@ type column interface {
 
 func (r rows) size() int { return r[0].size() }
 
+// drafts are buffers in which tables are written as JSON.
+var drafts = sync.Pool{New: func() any { return new([]byte) }}
+
 // json is the whole table as a JSON array of arrays.
 func (r rows) json() string {
-	b := append(make([]byte, 0, 64*r.size()*len(r)), '[')
+	draft := drafts.Get().(*[]byte)
+	defer drafts.Put(draft)
+	b := append((*draft)[:0], '[')
 	for i := range r.size() {
 		if i > 0 {
 			b = append(b, ',')
@@ -42,7 +49,8 @@ func (r rows) json() string {
 		}
 		b = append(b, ']')
 	}
-	return string(append(b, ']'))
+	*draft = append(b, ']')
+	return string(*draft)
 }
 
 // ints is a column of numbers.
@@ -109,13 +117,7 @@ func (c texts) size() int       { return len(c) }
 func (c texts) array() any      { return []string(c) }
 func (c texts) value(i int) any { return c[i] }
 
-func (c texts) appendJSON(b []byte, i int) []byte {
-	quoted, err := json.Marshal(c[i])
-	if err != nil {
-		panic("sqlstore: text is not JSON: " + err.Error()) // every string is
-	}
-	return append(b, quoted...)
-}
+func (c texts) appendJSON(b []byte, i int) []byte { return rawjson.AppendText(b, c[i]) }
 
 // blobs is a column of bytes, which may hold anything. Statements with such a
 // column go row by row on SQLite and never pass through JSON.

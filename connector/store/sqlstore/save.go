@@ -36,7 +36,7 @@ func (t *tx) saveDigest(d *store.Digest) error {
 		func() error { return t.saveOwed(connector, d) },
 		func() error { return t.saveFigures(connector, d) },
 		func() error { return t.replaceOmissions(connector, d) },
-		func() error { return t.saveResults(d.At, d.Records) },
+		func() error { return t.saveResults(connector, d.At, d.Records) },
 		func() error { return t.saveBuried(connector, d) },
 	}
 	for _, step := range steps {
@@ -47,21 +47,56 @@ func (t *tx) saveDigest(d *store.Digest) error {
 	return nil
 }
 
-// saveResults moves records to the state their digest gave them.
-func (t *tx) saveResults(at time.Time, results []store.RecordResult) error {
-	ids, states, reasons := make(ints, len(results)), make(texts, len(results)), make(texts, len(results))
-	digestedAt := make(moments, len(results))
-	for i, r := range results {
-		ids[i], states[i], reasons[i] = r.ID, string(r.State), name(r.Reason)
-		if r.State != store.Waiting {
-			digestedAt[i] = at
+// saveResults takes records off the list of those that wait, and notes of which more
+// is to be said than that they were digested.
+func (t *tx) saveResults(connector string, at time.Time, results []store.RecordResult) error {
+	var again, done, ids ints
+	var states, reasons texts
+	for _, r := range results {
+		if r.State == store.Waiting {
+			again = append(again, r.ID)
+			continue
+		}
+		done = append(done, r.ID)
+		if r.State != store.Digested || r.Reason != "" {
+			ids, states, reasons = append(ids, r.ID), append(states, string(r.State)), append(reasons, name(r.Reason))
 		}
 	}
+	if err := t.endWait(connector, done); err != nil {
+		return err
+	}
+	if _, err := t.waitAgain(again); err != nil {
+		return err
+	}
 	_, err := t.exec(`
-		UPDATE records SET state = r.state, reason = r.reason, digested_at = r.digested_at
-		FROM {rows id:bigint state:text reason:text digested_at:bigint} AS r
-		WHERE records.id = r.id`, rows{ids, states, reasons, digestedAt})
+		UPDATE records SET state = r.state, reason = r.reason, digested_at = $1
+		FROM {rows id:bigint state:text reason:text} AS r
+		WHERE records.id = r.id`, at.UnixMilli(), rows{ids, states, reasons})
 	return err
+}
+
+// endWait takes records off the list of those that wait. All lanes are named, so that
+// its key finds them.
+func (t *tx) endWait(connector string, ids ints) error {
+	_, err := t.exec(`
+		DELETE FROM waiting WHERE connector = $1 AND lane IN (0, 1, 2) AND id IN (SELECT id FROM {rows id:bigint} AS r)`, connector, rows{ids})
+	return err
+}
+
+// waitAgain puts records back on the list of those that wait, and returns how many
+// were not there.
+func (t *tx) waitAgain(ids ints) (int, error) {
+	n, err := t.exec(`
+		INSERT INTO waiting (connector, lane, id, captured_at)
+		SELECT o.connector, o.lane, o.id, o.captured_at FROM {rows id:bigint} AS r CROSS JOIN records o WHERE o.id = r.id
+		ON CONFLICT (connector, lane, id) DO NOTHING`, rows{ids})
+	if err != nil {
+		return 0, err
+	}
+	_, err = t.exec(`
+		UPDATE records SET state = 'digested', reason = '', digested_at = captured_at
+		FROM {rows id:bigint} AS r WHERE records.id = r.id AND records.state <> 'digested'`, rows{ids})
+	return n, err
 }
 
 // saveFacts writes facts whole; of a fact that is named twice the last is kept.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -118,5 +119,29 @@ func TestPostgresConnectionsCut(t *testing.T) {
 		if err != nil || got.New+got.Known != 1 {
 			t.Errorf("round %d: captured %+v again, %v", round, got, err)
 		}
+	}
+}
+
+// A flexbrevo from before records had a list of those that wait may still capture
+// beside this one: what it takes is digested by this one.
+func TestPostgresRecordsOfAnOlderFlexbrevo(t *testing.T) {
+	url := postgres.Database(t)
+	s := open(t, url, sqlstore.Options{})
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), `
+		INSERT INTO records (connector, key, stream, type, via, lane, captured_at, body) VALUES ('flex', 'EV1', 'events', '', 'poll', 0, 7, '{}')`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := s.LoadUndigested(t.Context(), "flex", 9)
+	if err != nil || len(waiting) != 1 || waiting[0].Key != "EV1" {
+		t.Errorf("waiting %v, %v", waiting, err)
+	}
+	if sum, err := s.LoadSummary(t.Context(), "flex", time.Now()); err != nil || sum.Records[store.Waiting] != 1 || len(sum.Records) != 1 {
+		t.Errorf("summary %+v, %v", sum, err)
 	}
 }

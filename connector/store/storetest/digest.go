@@ -31,6 +31,23 @@ var digestTests = map[string]func(*fixture){
 			f.Errorf("summary %v, want %v", got, want)
 		}
 	},
+	"what is under way is left out of the next batch": func(f *fixture) {
+		past := func(key string) record.Record {
+			r := rec(key)
+			r.Lane = record.Backfill
+			return r
+		}
+		f.capture(page(past("EV1"), past("EV2"), past("EV3")))
+		first, err := f.s.LoadUndigested(f.ctx, connector, 2)
+		if err != nil || len(first) != 2 {
+			f.Fatalf("%d records, %v", len(first), err)
+		}
+		f.capture(page(rec("EV4")))
+		next, err := f.s.LoadUndigested(f.ctx, connector, 2, first[0].ID, first[1].ID)
+		if got := keysOf(next); err != nil || !reflect.DeepEqual(got, []string{"EV4", "EV3"}) {
+			f.Errorf("beside %q: %q, %v", keysOf(first), got, err)
+		}
+	},
 	"a digest is saved whole": func(f *fixture) {
 		want := task("WT1", 7)
 		f.capture(page(rec("EV1")))
