@@ -203,6 +203,9 @@ func Nested(nest, key string) string { return nest + "\x00" + key }
 // SetAttributes notes decoded attributes as of t.
 func (f *Fact) SetAttributes(attributes map[string]any, t time.Time) {
 	at := t.UnixMilli()
+	if f.Attributes == nil && len(attributes) > 0 {
+		f.Attributes = make(map[string]Value, len(attributes)+8) // nests count more than once
+	}
 	for k, v := range attributes {
 		if inner, ok := v.(map[string]any); ok && isNest(k) {
 			for ik, iv := range inner {

@@ -115,9 +115,9 @@ func (f *Fact) Parse(text string) error {
 		case "times":
 			f.Times = readTimes(r)
 		case "values":
-			f.Values = readValues(r)
+			f.Values = readValues(r, 12)
 		case "attrs":
-			f.Attributes = readValues(r)
+			f.Attributes = readValues(r, 24)
 		case "parts":
 			f.Parts = readParts(r)
 		case "undecodable":
@@ -139,7 +139,7 @@ func readParts(r *rawjson.Reader) map[string]Part {
 			case "times":
 				p.Times = readTimes(r)
 			case "values":
-				p.Values = readValues(r)
+				p.Values = readValues(r, 0)
 			}
 		})
 		parts[name] = p
@@ -153,8 +153,9 @@ func readTimes(r *rawjson.Reader) map[string]int64 {
 	return times
 }
 
-func readValues(r *rawjson.Reader) map[string]Value {
-	values := map[string]Value{}
+// readValues reads values, of which there are about as many as usual.
+func readValues(r *rawjson.Reader, usual int) map[string]Value {
+	values := make(map[string]Value, usual)
 	r.Object(func(name string) {
 		var v Value
 		r.Object(func(part string) {

@@ -61,7 +61,7 @@ var (
 // Where messages are not read, what a webhook tells of one is left out: no rule asks for
 // it, and every message would make its conversation's fact longer.
 func (s *Source) Decode(r record.Record) (Decoded, error) {
-	d, err := Decode(r)
+	d, err := s.attributes.decode(r)
 	if !s.o.Messages {
 		for _, f := range d.Facts {
 			if f.Kind == fact.Conversation {
@@ -74,14 +74,20 @@ func (s *Source) Decode(r record.Record) (Decoded, error) {
 
 // Decode is Source.Decode without a source: decoding needs nothing but the record.
 func Decode(r record.Record) (Decoded, error) {
-	d, err := decode(r)
+	var none *attributesMemo
+	return none.decode(r)
+}
+
+// decode decodes with what it remembers.
+func (m *attributesMemo) decode(r record.Record) (Decoded, error) {
+	d, err := decode(r, m)
 	if err != nil {
 		return Decoded{}, fmt.Errorf("decode %s record: %w", r.Via, err)
 	}
 	return d, nil
 }
 
-func decode(r record.Record) (Decoded, error) {
+func decode(r record.Record, m *attributesMemo) (Decoded, error) {
 	switch r.Via {
 	case record.Plugin:
 		return decodePlugin(r)
@@ -118,6 +124,7 @@ func decode(r record.Record) (Decoded, error) {
 	if err != nil {
 		return Decoded{}, err
 	}
+	e.attributes = m
 	return e.decode()
 }
 

@@ -19,6 +19,8 @@ type event struct {
 	kind   string
 	at     time.Time
 	get    func(name string) string
+	// attributes remembers those of other events, nil for none.
+	attributes *attributesMemo
 }
 
 // restEvent reads a row of the Events list. A setup event may have no event_data.
@@ -311,11 +313,18 @@ func (e *event) values(f *fact.Fact) {
 	}
 }
 
-func (e *event) taskAttributes(f *fact.Fact) { setAttributes(f, e.get("task_attributes"), e.at) }
+func (e *event) taskAttributes(f *fact.Fact) {
+	decoded, ok := e.attributes.read(e.get("task_attributes"))
+	noteAttributes(f, decoded, ok, e.at)
+}
 
 // setAttributes notes attributes as of at, or that they could not be decoded.
 func setAttributes(f *fact.Fact, text string, at time.Time) {
 	decoded, ok := attributes(text)
+	noteAttributes(f, decoded, ok, at)
+}
+
+func noteAttributes(f *fact.Fact, decoded map[string]any, ok bool, at time.Time) {
 	if !ok {
 		f.Undecodable = true
 		return

@@ -88,10 +88,10 @@ func (p *eventsPass) upper() time.Time {
 func (p *eventsPass) catchUp(ctx context.Context) error {
 	for range catchUps {
 		scan := p.scan(0)
-		err := scan.run(ctx, p.cur.At.Add(-overlap), p.upper(), func(records []record.Record, through time.Time) error {
-			p.cur.At = latest(p.cur.At, through)
-			p.cur.Window = int(scan.window / time.Second)
-			return p.hand(records)
+		err := scan.run(ctx, p.cur.At.Add(-overlap), p.upper(), func(w scanned) error {
+			p.cur.At = latest(p.cur.At, w.through)
+			p.cur.Window = int(w.next / time.Second)
+			return p.hand(w.records)
 		})
 		if err != nil {
 			return err
@@ -113,12 +113,12 @@ func (p *eventsPass) reread(ctx context.Context) error {
 		return nil
 	}
 	scan := p.scan(rereadWindows)
-	return scan.run(ctx, r.From, r.To, func(records []record.Record, through time.Time) error {
-		r.From = latest(r.From, through)
+	return scan.run(ctx, r.From, r.To, func(w scanned) error {
+		r.From = latest(r.From, w.through)
 		if !r.From.Before(r.To) {
 			p.finish(r)
 		}
-		return p.hand(records)
+		return p.hand(w.records)
 	})
 }
 
@@ -144,7 +144,7 @@ func (p *eventsPass) finish(r *reread) {
 }
 
 func (p *eventsPass) scan(windows int) *eventScan {
-	return &eventScan{source: p.source, url: p.url, windows: windows, window: time.Duration(p.cur.Window) * time.Second}
+	return &eventScan{source: p.source, url: p.url, windows: windows, window: time.Duration(p.cur.Window) * time.Second, ahead: true}
 }
 
 // hand gives a window's records to keep, with the cursor that is right after them.

@@ -126,10 +126,10 @@ func (h *hinted) events(ctx context.Context, filter url.Values, began time.Time,
 	now := seconds(h.source.client.clock.now())
 	from := latest(seconds(began.Add(-time.Minute)), now.Add(time.Minute-maxLookback))
 	scan := &eventScan{source: h.source, url: h.workspace + "/Events", filter: filter, window: now.Sub(from) + time.Second}
-	return scan.run(ctx, from, now.Add(time.Second), func(records []record.Record, _ time.Time) error {
-		if len(records) == 0 {
+	return scan.run(ctx, from, now.Add(time.Second), func(w scanned) error {
+		if len(w.records) == 0 {
 			return nil
 		}
-		return take(records)
+		return take(w.records)
 	})
 }

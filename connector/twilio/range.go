@@ -166,12 +166,12 @@ func (p *rangePass) events(ctx context.Context, d Discovery, part int) error {
 	// What happened in the border second is listed with the window before it and left
 	// out of the next, where it counts.
 	var border []record.Record
-	err := scan.run(ctx, left.From, left.To, func(records []record.Record, through time.Time) error {
-		window := Range{at, through}
-		found := within(records, window) + within(border, window)
-		border = since(records, through)
-		at = through
-		return p.hand(part, records, found, through)
+	err := scan.run(ctx, left.From, left.To, func(w scanned) error {
+		window := Range{at, w.through}
+		found := within(w.records, window) + within(border, window)
+		border = since(w.records, w.through)
+		at = w.through
+		return p.hand(part, w.records, found, w.through)
 	})
 	if err == nil && at.Before(left.To) {
 		err = &failure.Error{Op: "fetch range of events", Reason: failure.Transient, Err: errNotThere}

@@ -107,7 +107,9 @@ type Source struct {
 	client   *client
 	budgets  *budgets
 	redactor *Redactor
-	log      *slog.Logger
+	// attributes are those that were decoded last.
+	attributes *attributesMemo
+	log        *slog.Logger
 
 	discovering chan struct{} // holds one token: a lock that an ended context can leave
 	discovered  Discovery
@@ -160,6 +162,7 @@ func New(o Options) (*Source, error) {
 		o:            o,
 		budgets:      newBudgets(o.Budgets),
 		redactor:     NewRedactor(o.Redact, o.KeepText),
+		attributes:   &attributesMemo{},
 		log:          o.Logger,
 		discovering:  make(chan struct{}, 1),
 		listed:       map[string]conversationSeen{},

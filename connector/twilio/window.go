@@ -35,6 +35,8 @@ type eventScan struct {
 	filter url.Values
 	// windows bounds how many are read; 0 for all.
 	windows int
+	// ahead reads the next window while one is kept.
+	ahead bool
 	// window is how long the next one is; it follows the density of the rows.
 	window time.Duration
 
@@ -50,13 +52,24 @@ type eventWindow struct {
 	date time.Time
 }
 
-// run reads [from, to] and hands over each window in the order of time, with the
-// moment through which the span is then read completely. That moment is never
-// later than settle before the Date of the window's own answer, whatever was asked.
-func (e *eventScan) run(ctx context.Context, from, to time.Time, keep func([]record.Record, time.Time) error) error {
+// scanned is a window that was read.
+type scanned struct {
+	records []record.Record
+	// through is the moment through which the span is then read completely. It is never
+	// later than settle before the Date of the window's own answer, whatever was asked.
+	through time.Time
+	// next is how long the window after it would be.
+	next time.Duration
+}
+
+// run reads [from, to] and hands over each window in the order of time.
+func (e *eventScan) run(ctx context.Context, from, to time.Time, keep func(scanned) error) (err error) {
 	if e.window <= 0 {
 		e.window = firstWindow
 	}
+	kept := make(chan error, 1) // whether the window before is
+	kept <- nil
+	defer func() { err = cmp.Or(<-kept, err) }()
 	for start, n := from, 0; start.Before(to) && (e.windows == 0 || n < e.windows); {
 		end := earliest(start.Add(e.window), to)
 		w, err := e.read(ctx, start, end)
@@ -69,7 +82,18 @@ func (e *eventScan) run(ctx context.Context, from, to time.Time, keep func([]rec
 		}
 		e.adapt(len(w.records), end.Sub(start))
 		through := earliest(end, seconds(w.date.Add(-settle)))
-		if err := keep(e.fresh(w.records), latest(through, from)); err != nil {
+		one := scanned{records: e.fresh(w.records), through: latest(through, from), next: e.window}
+		err = <-kept
+		switch {
+		case err == nil && e.ahead:
+			go func() { kept <- keep(one) }()
+		case err == nil:
+			err = keep(one)
+			fallthrough
+		default:
+			kept <- nil
+		}
+		if err != nil {
 			return err
 		}
 		if through.Before(end) {

@@ -64,6 +64,7 @@ type Server struct {
 	inFlight atomic.Int64
 	requests atomic.Uint64
 	limits   limiter
+	pages    chan []byte // free buffers
 
 	mu     sync.Mutex // guards what follows
 	random *rand.Rand
@@ -96,7 +97,7 @@ func New(options Options) *Server {
 	}
 	s := &Server{
 		world: options.World, options: options, mux: http.NewServeMux(), control: http.NewServeMux(),
-		limits: limiter{buckets: map[string]*bucket{}},
+		limits: limiter{buckets: map[string]*bucket{}}, pages: make(chan []byte, 8),
 		random: rand.New(rand.NewPCG(options.Seed, 1)), faults: options.Faults.clone(),
 		calls: map[Call]int{}, tokens: map[string]userToken{},
 	}
@@ -121,6 +122,23 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("POST /iam/v1/Accounts/{account}/Tokens/validate", s.validateToken)
 }
 
+// page lends a buffer for an answer, which may be megabytes; giveBack takes it back.
+func (s *Server) page() []byte {
+	select {
+	case page := <-s.pages:
+		return page[:0]
+	default:
+		return nil
+	}
+}
+
+func (s *Server) giveBack(page []byte) {
+	select {
+	case s.pages <- page:
+	default:
+	}
+}
+
 // get serves a path with a handler that needs the request's values and gives an object or a problem.
 func (s *Server) get(pattern string, handle func(*request) (world.Fields, error)) {
 	s.mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -136,7 +154,10 @@ func (s *Server) get(pattern string, handle func(*request) (world.Fields, error)
 		for name, value := range q.header {
 			w.Header().Set(name, value)
 		}
-		send(w, http.StatusOK, body.AppendJSON(make([]byte, 0, 4096)))
+		page := s.page()
+		page = body.AppendJSON(page)
+		send(w, http.StatusOK, page)
+		s.giveBack(page)
 	})
 }
 

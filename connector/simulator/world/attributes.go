@@ -28,7 +28,7 @@ func (w *World) Attributes(t *Task, at time.Time) string {
 	if conversations := w.insights(t, at); len(conversations) > 0 {
 		fields = append(fields, Field{"conversations", conversations})
 	}
-	return string(fields.AppendJSON(make([]byte, 0, 768)))
+	return string(fields.AppendJSON(make([]byte, 0, 1536)))
 }
 
 func (w *World) callAttributes(t *Task, at time.Time) Fields {
