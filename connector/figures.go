@@ -16,7 +16,7 @@ import (
 // figures says which figures the connector keeps.
 func (f *flow) figures() figures.Options {
 	return figures.Options{
-		Agents: f.cfg.Sync.AgentActivity, Queues: f.cfg.Sync.QueueAnalytics,
+		Agents: f.cfg.Sync.AgentActivity, Queues: f.cfg.Sync.QueueAnalytics, Scores: f.cfg.Sync.CSAT,
 		Location: f.cfg.Location, Thresholds: f.thresholds,
 	}
 }

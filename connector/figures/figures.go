@@ -9,7 +9,6 @@ package figures
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -21,8 +20,8 @@ import (
 
 // Options are the settings of a connector.
 type Options struct {
-	// Agents and Queues say which figures are wanted.
-	Agents, Queues bool
+	// Agents, Queues and Scores, of survey answers, say which figures are wanted.
+	Agents, Queues, Scores bool
 	// Location is the time zone of agents' days; nil means UTC. Queue hours are UTC.
 	Location *time.Location
 	// Thresholds returns the limits of a queue and task channel, by SID: until when an acceptance
@@ -124,7 +123,7 @@ func OfAnswer(a *profile.Answer, o *Options) []store.AgentPart {
 	}
 	return []store.AgentPart{{
 		Source: AnswerSource(a), Day: o.day(last.created), Worker: last.worker,
-		CSATCount: 1, CSATSum: int64(math.Round(100 * a.Score)),
+		CSATCount: 1, CSATSum: hundredths(a.Score),
 	}}
 }
 

@@ -28,11 +28,11 @@ func (w *worker) spells() {
 // something new was told of them.
 func (w *worker) figures(p *profile.Profile) {
 	o := &w.d.o.Figures
-	if !o.Agents && !o.Queues {
+	if !o.Agents && !o.Queues && !o.Scores {
 		return
 	}
 	for _, t := range p.AllTasks() {
-		if !w.hears(t.Fact) {
+		if !o.Agents && !o.Queues || !w.hears(t.Fact) {
 			continue
 		}
 		w.out.Figured = append(w.out.Figured, t.SID)
@@ -44,11 +44,16 @@ func (w *worker) figures(p *profile.Profile) {
 		}
 	}
 	for _, a := range p.Answers {
-		if !o.Agents || !w.hears(a.Fact) && (a.Task == nil || !w.hears(a.Task.Fact)) {
+		if !o.Agents && !o.Scores || !w.hears(a.Fact) && (a.Task == nil || !w.hears(a.Task.Fact)) {
 			continue
 		}
 		w.out.Figured = append(w.out.Figured, figures.AnswerSource(a))
-		w.out.AgentParts = append(w.out.AgentParts, figures.OfAnswer(a, o)...)
+		if o.Agents {
+			w.out.AgentParts = append(w.out.AgentParts, figures.OfAnswer(a, o)...)
+		}
+		if o.Scores {
+			w.out.CSATParts = append(w.out.CSATParts, figures.OfScore(a, o)...)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ type Store interface {
 	Backfiller
 	Replayer
 	Figurer
+	Rater
 	Snapshotter
 	Undertaker
 	Forgetter
@@ -217,6 +218,7 @@ type Digest struct {
 	Figured    []string
 	AgentParts []AgentPart
 	QueueParts []QueuePart
+	CSATParts  []CSATPart
 	// Withdrawn are deliveries that are owed no more; only pending ones go.
 	Withdrawn []int64
 	// Omissions replace all earlier omissions of the customers named in Customers

@@ -96,7 +96,7 @@ func (t *tx) renameSources(connector string, sources map[string]string) error {
 	for old, fresh := range sources {
 		from, to = append(from, name(old)), append(to, name(fresh))
 	}
-	for _, table := range []string{"agent_parts", "queue_parts"} {
+	for _, table := range []string{"agent_parts", "queue_parts", "csat_parts"} {
 		_, err := t.exec(`
 			UPDATE `+table+` SET source = r.fresh FROM {rows old:text fresh:text} AS r
 			WHERE `+table+`.connector = $1 AND `+table+`.source = r.old`, connector, rows{from, to})
@@ -280,7 +280,7 @@ func (s *Store) maintain(ctx context.Context, op string, do func(context.Context
 func rewriteTables(ctx context.Context, ss *session) error {
 	for _, table := range [...]string{
 		"records", "customers", "identifiers", "facts", "marks", "deliveries", "queue", "omissions", "owed", "runs",
-		"refusals", "agent_parts", "queue_parts", "aged", "staged_facts",
+		"refusals", "agent_parts", "queue_parts", "csat_parts", "aged", "staged_facts",
 	} {
 		if err := ss.do(ctx, `VACUUM (FULL) `+table); err != nil {
 			return fmt.Errorf("table %s: %w", table, err)

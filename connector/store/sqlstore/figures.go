@@ -59,6 +59,7 @@ func (t *tx) saveFigures(connector string, d *store.Digest) error {
 	for _, text := range []string{
 		`DELETE FROM agent_parts WHERE connector = $1 AND source IN (SELECT source FROM {rows source:text} AS r)`,
 		`DELETE FROM queue_parts WHERE connector = $1 AND source IN (SELECT source FROM {rows source:text} AS r)`,
+		`DELETE FROM csat_parts WHERE connector = $1 AND source IN (SELECT source FROM {rows source:text} AS r)`,
 	} {
 		if _, err := t.exec(text, connector, rows{sources}); err != nil {
 			return err
@@ -67,7 +68,10 @@ func (t *tx) saveFigures(connector string, d *store.Digest) error {
 	if err := t.addAgentParts(connector, d.AgentParts); err != nil {
 		return err
 	}
-	return t.addQueueParts(connector, d.QueueParts)
+	if err := t.addQueueParts(connector, d.QueueParts); err != nil {
+		return err
+	}
+	return t.addCSATParts(connector, d.CSATParts)
 }
 
 func (t *tx) addAgentParts(connector string, parts []store.AgentPart) error {

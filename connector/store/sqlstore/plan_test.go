@@ -147,6 +147,8 @@ func grow(t *testing.T, s *Store) {
 			`INSERT INTO queue_parts (connector, source, hour, queue, channel, offered, accepted, abandoned, short_abandoned,
 					in_service, waited, longest)
 				SELECT 'c', 'WT' || n, n, 'q', '', 0, 0, 0, 0, 0, 0, 0 FROM generate_series(100, 20000) AS n`,
+			`INSERT INTO csat_parts (connector, source, day, channel, queue, score, scale)
+				SELECT 'c', 'csat:WT' || n, '2026-11-20', 'voice', 'q', 400, 500 FROM generate_series(100, 20000) AS n`,
 			`INSERT INTO deliveries (connector, account, customer_id, kind, key, fact_kind, fact_sid, type, lane, any_age,
 					event_at, next_attempt_at, created_at, payload, state, settled_at, reason)
 				SELECT 'c', 'a', 100 + n % 19900, 'event', 'E' || n, '', '', '', 0, 0, n, n, n, '{}',

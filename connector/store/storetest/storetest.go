@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		captureTests,
 		careTests,
 		claimTests,
+		csatTests,
 		deadTests,
 		digestTests,
 		directoryTests,
