@@ -69,6 +69,22 @@ func TestFiguresOfDaysWithAndWithoutAnHour(t *testing.T) {
 				got[q.Hour.Format(time.RFC3339)+" "+q.Queue+" "+q.Channel] = fmt.Sprint(q.Offered, q.Accepted, q.Abandoned, q.ShortAbandoned, q.InService, q.Waited, q.Longest)
 			}
 			compareFigures(t, "queue hour", got, oracle.QueueHours(w))
+			scores, err := st.LoadCSATDays(t.Context(), "twilio_flex", "2026-01-01", "2027-01-01")
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts := map[string]int64{}
+			for _, s := range scores {
+				if s.Channel == "" || s.Queue == "" {
+					t.Errorf("answers of an unknown channel or queue: %+v", s)
+				}
+				counts[fmt.Sprint(s.Day, " ", float64(s.Score)/100)] += s.Count
+			}
+			got = map[string]string{}
+			for key, n := range counts {
+				got[key] = fmt.Sprint(n)
+			}
+			compareFigures(t, "answers", got, oracle.CSATDays(w, paris))
 		})
 	}
 }
