@@ -59,8 +59,8 @@ type Service struct {
 	transport http.RoundTripper
 	logCalls  bool
 
-	status   statusCache
-	figured  figuresCache
+	status   readingCache[*Status]
+	figured  readingCache[[]keptFigures] // one for each flow
 	history  *history
 	sessions *console.Sessions
 	tracer   *tracing.Tracer // nil where no traces are wanted
@@ -86,7 +86,8 @@ func New(o Options) (*Service, error) {
 		history: &history{}, sessions: console.NewSessions(),
 	}
 	s.trace()
-	s.status.read = s.Status
+	s.status.read, s.status.age = s.Status, statusAge
+	s.figured.read, s.figured.age = s.figures, figuresAge
 	s.intake = pipeline.NewIntake(s.o.Store, o.Clock, s.kept)
 	s.roles = &schedule.Roles{Store: s.o.Store, Holder: holder(), Logger: o.Logger}
 	if err := s.assemble(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/store"
+	"flexbrevo/connector/twilio"
 )
 
 // The console's chart is of the last hour, a point for every ten seconds.
@@ -23,6 +24,9 @@ type FlowPoint struct {
 	Captured float64 `json:"captured"`
 	Contacts float64 `json:"contacts"`
 	Events   float64 `json:"events"`
+	// Lag is how far the reading of TaskRouter's events was behind, in seconds, of the
+	// connector that was behind most; nil where it is not known.
+	Lag *float64 `json:"lag"`
 	// calls a second, by account and bucket
 	calls map[[2]string]float64
 }
@@ -82,6 +86,7 @@ func (s *Service) sample(ctx context.Context) {
 			Captured: perMinute(before.captured, is.captured),
 			Contacts: perMinute(before.contacts, is.contacts),
 			Events:   perMinute(before.events, is.events),
+			Lag:      s.lag(ctx),
 			calls:    map[[2]string]float64{},
 		}
 		for k, n := range is.calls {
@@ -90,4 +95,18 @@ func (s *Service) sample(ctx context.Context) {
 		s.history.add(p)
 		before, at = is, now
 	}
+}
+
+// lag is how far the events' complete reading is behind, in seconds.
+func (s *Service) lag(ctx context.Context) *float64 {
+	var most *float64
+	for _, f := range s.flows {
+		checkpoints, err := f.store.LoadCheckpoints(ctx, f.cfg.Name)
+		if through := checkpoints[twilio.EventsStream].Through; err == nil && !through.IsZero() {
+			if behind := max(0, s.o.Clock().Sub(through).Seconds()); most == nil || behind > *most {
+				most = &behind
+			}
+		}
+	}
+	return most
 }

@@ -39,9 +39,7 @@ type overviewConnector struct {
 	ConnectorStatus
 	// Used is calls a second now, by bucket.
 	Used map[string]float64 `json:"used"`
-	// Queues and Days are nil where the connector does not keep them.
-	Queues []queueFigures `json:"queues"`
-	Days   []dayFigures   `json:"days"`
+	keptFigures
 }
 
 // deadLetter is one as an operator needs it, values masked.
@@ -72,13 +70,13 @@ func (s *Service) overview(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept, err := s.figured.get(ctx)
+	if err != nil {
+		return nil, err
+	}
 	o := &overview{Now: s.o.Clock().UTC(), Status: overviewStatus{Status: *status}, Flow: s.history.all(), Dead: []deadLetter{}, Runs: []run{}}
 	for i, c := range status.Connectors {
-		queues, days, err := s.figuresOf(ctx, s.flows[i], o.Now)
-		if err != nil {
-			return nil, err
-		}
-		o.Status.Connectors = append(o.Status.Connectors, overviewConnector{c, s.callsNow(s.flows[i].account.name, o.Flow), queues, days})
+		o.Status.Connectors = append(o.Status.Connectors, overviewConnector{c, s.callsNow(s.flows[i].account.name, o.Flow), kept[i]})
 		dead, err := s.o.Store.LoadDead(ctx, store.DeadFilter{Connector: c.Name}, shownDead+1)
 		if err != nil {
 			return nil, err

@@ -1,7 +1,9 @@
 package connector
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,77 +35,128 @@ type dayFigures struct {
 	CSATMean      float64 `json:"csatMean"`
 }
 
-// figuresOf reads the figures that a connector keeps; what it does not keep is nil.
-func (s *Service) figuresOf(ctx context.Context, f *flow, now time.Time) (queues []queueFigures, days []dayFigures, err error) {
+// hourFigures are what came to all queues in a UTC hour.
+type hourFigures struct {
+	At        time.Time `json:"at"`
+	Offered   int64     `json:"offered"`
+	Accepted  int64     `json:"accepted"`
+	Abandoned int64     `json:"abandoned"`
+}
+
+// keptFigures are what the page and the metrics show of a connector; what it does not
+// keep is nil.
+type keptFigures struct {
+	Queues []queueFigures `json:"queues"`
+	Hours  []hourFigures  `json:"hours"`
+	Days   []dayFigures   `json:"days"`
+	CSAT   *csatFigures   `json:"csat"`
+	// Ages count what is owed by how long ago it was put into the outbox: less than a
+	// minute, ten minutes, an hour, a day, and more.
+	Ages map[store.DeliveryKind][5]int `json:"ages"`
+}
+
+// figures reads the figures of all flows.
+func (s *Service) figures(ctx context.Context) ([]keptFigures, error) {
+	out := make([]keptFigures, len(s.flows))
+	for i, f := range s.flows {
+		var err error
+		if out[i], err = s.figuresOf(ctx, f, s.o.Clock()); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) figuresOf(ctx context.Context, f *flow, now time.Time) (kept keptFigures, err error) {
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	bounds := [4]time.Time{ago(time.Minute), ago(10 * time.Minute), ago(time.Hour), ago(24 * time.Hour)}
+	if kept.Ages, err = s.o.Store.LoadOutboxAges(ctx, f.cfg.Name, bounds); err != nil {
+		return kept, err
+	}
 	if f.cfg.Sync.QueueAnalytics {
-		if queues, err = s.queueFigures(ctx, f, now); err != nil {
-			return nil, nil, err
+		if kept.Queues, kept.Hours, err = s.queueFigures(ctx, f, now); err != nil {
+			return kept, err
+		}
+	}
+	if f.cfg.Sync.CSAT {
+		if kept.CSAT, err = s.csatFigures(ctx, f, now); err != nil {
+			return kept, err
 		}
 	}
 	if f.cfg.Sync.AgentActivity {
-		const shown = 7
-		today := now.In(f.cfg.Location)
-		day := func(n int) string { return today.AddDate(0, 0, n).Format(time.DateOnly) }
-		parts, err := s.o.Store.LoadAgentDays(ctx, f.cfg.Name, day(1-shown), day(1))
+		from, until := lastDays(now.In(f.location()), shownAgentDays)
+		parts, err := s.o.Store.LoadAgentDays(ctx, f.cfg.Name, from, until)
 		if err != nil {
-			return nil, nil, err
+			return kept, err
 		}
-		days = sumDays(parts)
+		kept.Days = sumDays(parts)
 	}
-	return queues, days, nil
+	return kept, nil
 }
 
-func (s *Service) queueFigures(ctx context.Context, f *flow, now time.Time) ([]queueFigures, error) {
+// How many days the page shows.
+const (
+	shownAgentDays = 7
+	shownCSATDays  = 14
+)
+
+// lastDays are the first of some days that end with today, and tomorrow.
+func lastDays(today time.Time, days int) (from, until string) {
+	return today.AddDate(0, 0, 1-days).Format(time.DateOnly), today.AddDate(0, 0, 1).Format(time.DateOnly)
+}
+
+// shownHours is how many hours of the queues the page shows, the present one among them.
+const shownHours = 24
+
+func (s *Service) queueFigures(ctx context.Context, f *flow, now time.Time) ([]queueFigures, []hourFigures, error) {
 	hour := now.UTC().Truncate(time.Hour)
-	parts, err := s.o.Store.LoadQueueHours(ctx, f.cfg.Name, hour.Add(-23*time.Hour), hour.Add(time.Hour))
+	first := hour.Add((1 - shownHours) * time.Hour)
+	parts, err := s.o.Store.LoadQueueHours(ctx, f.cfg.Name, first, hour.Add(time.Hour))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	hours := make([]hourFigures, shownHours)
+	for i := range hours {
+		hours[i].At = first.Add(time.Duration(i) * time.Hour)
 	}
 	sums := map[string]*queueFigures{}
-	var keys []fact.Key
 	for _, p := range parts {
 		q := sums[p.Queue]
 		if q == nil {
 			q = &queueFigures{Name: p.Queue}
 			sums[p.Queue] = q
-			keys = append(keys, fact.Key{Kind: fact.Queue, SID: p.Queue})
 		}
 		q.Offered += p.Offered
 		q.Accepted += p.Accepted
 		q.Abandoned += p.Abandoned
 		q.waited += p.Waited
+		h := &hours[int(p.Hour.Sub(first)/time.Hour)]
+		h.Offered += p.Offered
+		h.Accepted += p.Accepted
+		h.Abandoned += p.Abandoned
 	}
-	if err := s.nameQueues(ctx, f, keys, sums); err != nil {
-		return nil, err
+	names, err := s.queueNames(ctx, f, slices.Collect(maps.Keys(sums)))
+	if err != nil {
+		return nil, nil, err
 	}
 	out := []queueFigures{}
-	for _, q := range sums {
+	for sid, q := range sums {
+		q.Name = cmp.Or(names[sid], sid)
 		if q.Accepted > 0 {
 			q.WaitSeconds = float64(q.waited) / float64(q.Accepted)
 		}
 		out = append(out, *q)
 	}
 	slices.SortFunc(out, func(a, b queueFigures) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
+	return out, hours, nil
 }
 
-// nameQueues puts the names of the queues in the place of their SIDs where they are
-// known.
-func (s *Service) nameQueues(ctx context.Context, f *flow, keys []fact.Key, sums map[string]*queueFigures) error {
-	if len(keys) == 0 {
-		return nil
+// queueNames are the names of queues as far as they are known, by SID.
+func (s *Service) queueNames(ctx context.Context, f *flow, sids []string) (map[string]string, error) {
+	if len(sids) == 0 {
+		return nil, nil
 	}
-	found, err := s.o.Store.LoadNeighbours(ctx, f.cfg.Name, nil, keys)
-	if err != nil {
-		return err
-	}
-	for _, stored := range found.Facts {
-		name := stored.Fact.Text(fact.FriendlyName)
-		if q := sums[stored.Fact.SID]; q != nil && name != "" {
-			q.Name = name
-		}
-	}
-	return nil
+	return namesOf(ctx, s.o.Store, f.cfg.Name, fact.Queue, len(sids), func(i int) string { return sids[i] })
 }
 
 func sumDays(parts []store.AgentPart) []dayFigures {

@@ -2,7 +2,6 @@ package connector
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"flexbrevo/connector/console"
@@ -29,36 +28,19 @@ func figureMetrics() []console.Metric {
 	}
 }
 
-// figuresAge is how long figures that were read are good for another scrape.
-const figuresAge = 30 * time.Second
-
-// figuresCache keeps the figures that were read last, of all connectors.
-type figuresCache struct {
-	mu       sync.Mutex
-	readings readings
-	until    time.Time
-}
-
 // figureReadings are the figures of all connectors that keep some.
 func (s *Service) figureReadings(ctx context.Context) (readings, error) {
-	s.figured.mu.Lock()
-	defer s.figured.mu.Unlock()
-	now := s.o.Clock()
-	if now.Before(s.figured.until) {
-		return s.figured.readings, nil
+	kept, err := s.figured.get(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var out readings
-	for _, f := range s.flows {
-		queues, days, err := s.figuresOf(ctx, f, now)
-		if err != nil {
-			return nil, err
-		}
-		out.queues(f.cfg.Name, queues)
+	for i, f := range s.flows {
+		out.queues(f.cfg.Name, kept[i].Queues)
 		if f.cfg.Sync.AgentActivity {
-			out.agents(f.cfg.Name, ofDay(days, now.In(f.location()).Format(time.DateOnly)))
+			out.agents(f.cfg.Name, ofDay(kept[i].Days, s.o.Clock().In(f.location()).Format(time.DateOnly)))
 		}
 	}
-	s.figured.readings, s.figured.until = out, now.Add(figuresAge)
 	return out, nil
 }
 

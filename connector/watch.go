@@ -6,33 +6,38 @@ import (
 	"time"
 )
 
-// statusCache keeps the last status for a moment, so that scrapers, open pages and
-// impatient people together cost the store no more than one of them.
-type statusCache struct {
-	read func(context.Context) (*Status, error)
+// readingCache keeps what was read last, such as the status, for a moment, so that
+// scrapers, open pages and impatient people together cost the store no more than one of
+// them.
+type readingCache[T any] struct {
+	read func(context.Context) (T, error)
+	// age is for how long a reading is believed at least.
+	age time.Duration
 
-	mu     sync.Mutex
-	asking chan struct{} // closed when the answer under way is there
-	status *Status
-	err    error
-	until  time.Time
+	mu      sync.Mutex
+	asking  chan struct{} // closed when the answer under way is there
+	reading T
+	err     error
+	until   time.Time // zero before the first
 }
 
-// A status is believed for twenty times as long as it took to read, at least a
-// second and at most a minute: the store spends a twentieth of its time on it.
+// A reading is believed for twenty times as long as it took, at least for its age and
+// at most for a minute: the store spends a twentieth of its time on it.
 const (
-	statusAge    = time.Second
-	mostStatus   = time.Minute
-	statusEffort = 20
+	statusAge     = time.Second
+	figuresAge    = 5 * time.Second
+	mostReading   = time.Minute
+	readingEffort = 20
 )
 
-// get returns the status, at most a moment old. The reading goes on when the one
+// get returns a reading, at most a moment old. The reading goes on when the one
 // who began it leaves: others may wait for it.
-func (c *statusCache) get(ctx context.Context) (*Status, error) {
+func (c *readingCache[T]) get(ctx context.Context) (T, error) {
+	var none T
 	c.mu.Lock()
-	if c.status != nil && time.Now().Before(c.until) {
+	if time.Now().Before(c.until) {
 		defer c.mu.Unlock()
-		return c.status, nil
+		return c.reading, nil
 	}
 	if c.asking == nil {
 		c.asking = make(chan struct{})
@@ -42,28 +47,28 @@ func (c *statusCache) get(ctx context.Context) (*Status, error) {
 	c.mu.Unlock()
 	select {
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return none, context.Cause(ctx)
 	case <-asking:
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		return nil, c.err
+		return none, c.err
 	}
-	return c.status, nil
+	return c.reading, nil
 }
 
-func (c *statusCache) ask(ctx context.Context, done chan struct{}) {
+func (c *readingCache[T]) ask(ctx context.Context, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, 25*time.Second)
 	defer cancel()
 	began := time.Now()
-	status, err := c.read(ctx)
+	reading, err := c.read(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(done)
 	c.asking, c.err = nil, err
 	if err == nil {
-		c.status = status
-		c.until = time.Now().Add(min(max(statusAge, statusEffort*time.Since(began)), mostStatus))
+		c.reading = reading
+		c.until = time.Now().Add(min(max(c.age, readingEffort*time.Since(began)), mostReading))
 	}
 }

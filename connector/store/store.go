@@ -45,6 +45,7 @@ type Store interface {
 	Replayer
 	Figurer
 	Rater
+	Ager
 	Snapshotter
 	Undertaker
 	Forgetter

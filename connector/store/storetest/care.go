@@ -166,6 +166,7 @@ func (f *fixture) calls(ctx context.Context) map[string]func() error {
 			return f.s.LoadSnapshots(ctx, connector, store.QueueHourSnapshot, noon, noon)
 		}),
 		"LoadCSATDays":     keep(func() (any, error) { return f.s.LoadCSATDays(ctx, connector, "2026-11-20", "2026-11-21") }),
+		"LoadOutboxAges":   keep(func() (any, error) { return f.s.LoadOutboxAges(ctx, connector, [4]time.Time{}) }),
 		"LoadLastSnapshot": keep(func() (any, error) { return f.s.LoadLastSnapshot(ctx, connector, store.QueueHourSnapshot) }),
 		"LoadKind":         keep(func() (any, error) { return f.s.LoadKind(ctx, connector, fact.Worker, "", 1) }),
 		"LoadSummary":      keep(func() (any, error) { return f.s.LoadSummary(ctx, connector, noon) }),

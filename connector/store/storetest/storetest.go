@@ -18,6 +18,7 @@ import (
 // which also closes it and removes what it left.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range []map[string]func(*fixture){
+		ageTests,
 		answerTests,
 		backfillTests,
 		captureTests,
