@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -82,7 +83,7 @@ func (s *Service) sample(ctx context.Context) {
 		seconds := now.Sub(at).Seconds()
 		perMinute := func(was, is int) float64 { return float64(int(float64(max(0, is-was))*600/seconds)) / 10 }
 		p := FlowPoint{
-			At: now.UTC().Round(time.Second), Seconds: seconds,
+			At: now.UTC().Round(time.Second), Seconds: math.Round(1000*seconds) / 1000,
 			Captured: perMinute(before.captured, is.captured),
 			Contacts: perMinute(before.contacts, is.contacts),
 			Events:   perMinute(before.events, is.events),
@@ -103,7 +104,7 @@ func (s *Service) lag(ctx context.Context) *float64 {
 	for _, f := range s.flows {
 		checkpoints, err := f.store.LoadCheckpoints(ctx, f.cfg.Name)
 		if through := checkpoints[twilio.EventsStream].Through; err == nil && !through.IsZero() {
-			if behind := max(0, s.o.Clock().Sub(through).Seconds()); most == nil || behind > *most {
+			if behind := math.Round(10*max(0, s.o.Clock().Sub(through).Seconds())) / 10; most == nil || behind > *most {
 				most = &behind
 			}
 		}

@@ -66,10 +66,20 @@ func TestAdminOfADay(t *testing.T) {
 					Day    string
 					Agents int
 				}
+				Hours []struct{ Offered, Accepted int }
+				CSAT  struct {
+					Days     []struct{ Count int }
+					Scores   []struct{ Count int }
+					Channels []struct{ Name string }
+				}
+				Ages map[string][]int
 			}
 			CustomersLinked int
 		}
-		Flow []struct{ Captured float64 }
+		Flow []struct {
+			Captured float64
+			Lag      *float64
+		}
 		Runs []any
 	}
 	eventually(t, 60*time.Second, "the day is shown", func() bool {
@@ -84,6 +94,25 @@ func TestAdminOfADay(t *testing.T) {
 		if strings.HasPrefix(q.Name, "WQ") {
 			t.Errorf("queue %s has no name", q.Name)
 		}
+	}
+	kept, answers, scored, accepted := overview.Status.Connectors[0], 0, 0, 0
+	for _, day := range kept.CSAT.Days {
+		answers += day.Count
+	}
+	for _, score := range kept.CSAT.Scores {
+		scored += score.Count
+	}
+	for _, hour := range kept.Hours {
+		accepted += hour.Accepted
+	}
+	if answers == 0 || answers != scored || len(kept.CSAT.Days) != 14 || len(kept.CSAT.Channels) < 2 {
+		t.Errorf("%d answers by day, %d by score: %+v", answers, scored, kept.CSAT)
+	}
+	if len(kept.Hours) != 24 || accepted == 0 {
+		t.Errorf("the queues' hours: %+v", kept.Hours)
+	}
+	if p := overview.Flow[len(overview.Flow)-1]; p.Lag == nil {
+		t.Error("it does not say how far the reading is behind")
 	}
 	said := map[string]string{}
 	for _, path := range []string{"/", "/api/v1/status", "/api/v1/overview", "/metrics"} {

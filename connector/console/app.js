@@ -74,31 +74,72 @@ function bar(value, most, warn) {
     svg("rect", { class: "track", width: 100, height: 10, rx: 2 }), svg("rect", { class: warn ? "bar warn" : "bar", width: 100 * part, height: 10, rx: 2 }));
 }
 
-// chart draws lines over the last hour, with the same numbers as a table for who does not look.
-function chart(title, points, lines) {
-  if (points.length < 2) return h("p", { class: "muted" }, "The chart begins with the second measurement, in some seconds.");
-  const width = chartWidth(), height = 170, left = 40, bottom = 22, top = 8;
-  const most = Math.max(1, ...points.flatMap(p => lines.map(l => p[l.key])));
-  const scale = nice(most);
-  const first = new Date(points[0].at), length = Math.max(1, new Date(points.at(-1).at) - first);
-  const x = p => left + (width - left - 8) * (new Date(p.at) - first) / length;
-  const y = v => top + (height - top - bottom) * (1 - v / scale);
-  const axis = [0, scale / 2, scale].map(v => [svg("line", { class: "axis", x1: left, x2: width - 8, y1: y(v), y2: y(v) }),
-    svg("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, number(v))]);
-  const clock = p => new Date(p.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  const ends = [svg("text", { x: left, y: height - 4 }, clock(points[0])), svg("text", { x: width - 8, y: height - 4, "text-anchor": "end" }, clock(points.at(-1)))];
-  const paths = lines.map((l, i) => svg("polyline", { class: `line l${i + 1}`, points: points.map(p => `${x(p).toFixed(1)},${y(p[l.key]).toFixed(1)}`).join(" ") }));
-  const total = l => points.reduce((a, p) => a + p[l.key] / 60 * p.seconds, 0);
-  const label = `${title}, from ${clock(points[0])} to ${clock(points.at(-1))}: ` + lines.map(l => `${l.name} ${number(Math.round(total(l)))} in all, now ${number(points.at(-1)[l.key])} a minute`).join("; ");
-  const key = h("ul", { class: "key" }, lines.map((l, i) => h("li", {}, svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" },
-    svg("line", { class: `line l${i + 1}`, x1: 0, x2: 28, y1: 5, y2: 5 })), l.name)));
-  const step = Math.max(1, Math.ceil(points.length / 12));
-  return [key, svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, axis, ends, paths),
-    h("details", { "data-keep": title }, h("summary", { "data-keep": title + " summary" }, "The same as a table"),
-      table(title, ["At", ...lines.map(l => n(l.name))], points.filter((_, i) => (points.length - 1 - i) % step === 0).map(p => [clock(p), ...lines.map(l => number(p[l.key]))])))];
+// axes are the lines and numbers beside a chart: left for the first scale, right for a second one.
+const left = 40, below = 22, above = 8;
+function axes(width, height, scale, scale2) {
+  const right = scale2 ? 34 : 8;
+  const y = part => above + (height - above - below) * (1 - part);
+  return { right, y, shapes: [0, 0.5, 1].map(part => [svg("line", { class: "axis", x1: left, x2: width - right, y1: y(part), y2: y(part) }),
+    svg("text", { x: left - 6, y: y(part) + 4, "text-anchor": "end" }, number(scale * part)),
+    scale2 ? svg("text", { x: width - right + 6, y: y(part) + 4 }, number(scale2 * part)) : null]) };
 }
-// chartWidth lets the chart's text have the size of other text at every width of the window.
+
+// picture is a chart for who looks, with its numbers as a table for who does not.
+function picture(title, label, width, height, shapes, key, heads, rows) {
+  return [key, svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, shapes),
+    h("details", { "data-keep": title }, h("summary", { "data-keep": title + " summary" }, "The same as a table"), table(title, heads, rows))];
+}
+const keyOf = (names, mark) => h("ul", { class: "key" }, names.map((name, i) => h("li", {}, svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, mark(i)), name)));
+
+// chart draws lines over the last hour: rates a minute, or how much there was at each moment.
+function chart(title, points, lines, rates) {
+  if (points.length < 2) return h("p", { class: "muted" }, `${title}: the chart begins with the second measurement, in some seconds.`);
+  const width = chartWidth(), height = 170;
+  const scale = nice(Math.max(1, ...points.flatMap(p => lines.map(l => p[l.key]))));
+  const { right, y, shapes } = axes(width, height, scale);
+  const first = new Date(points[0].at), length = Math.max(1, new Date(points.at(-1).at) - first);
+  const x = p => left + (width - left - right) * (new Date(p.at) - first) / length;
+  const clock = p => new Date(p.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const ends = [svg("text", { x: left, y: height - 4 }, clock(points[0])), svg("text", { x: width - right, y: height - 4, "text-anchor": "end" }, clock(points.at(-1)))];
+  const paths = lines.map((l, i) => svg("polyline", { class: `line l${i + 1}`, points: points.map(p => `${x(p).toFixed(1)},${y(p[l.key] / scale).toFixed(1)}`).join(" ") }));
+  const total = l => points.reduce((a, p) => a + p[l.key] / 60 * p.seconds, 0);
+  const now = l => rates ? `${l.name} ${number(Math.round(total(l)))} in all, now ${number(points.at(-1)[l.key])} a minute`
+    : `${l.name} at most ${number(Math.round(Math.max(...points.map(p => p[l.key]))))}, now ${number(Math.round(points.at(-1)[l.key]))}`;
+  const label = `${title}, from ${clock(points[0])} to ${clock(points.at(-1))}: ` + lines.map(now).join("; ");
+  const step = Math.max(1, Math.ceil(points.length / 12));
+  return [h("h3", {}, title), picture(title, label, width, height, [shapes, ends, paths], keyOf(lines.map(l => l.name), i => svg("line", { class: `line l${i + 1}`, x1: 0, x2: 28, y1: 5, y2: 5 })),
+    ["At", ...lines.map(l => n(l.name))], points.filter((_, i) => (points.length - 1 - i) % step === 0).map(p => [clock(p), ...lines.map(l => number(Math.round(10 * p[l.key]) / 10))]))];
+}
+
+// bars draws a bar for each item, its values on top of each other; mean, where it is given, is drawn as dots on a scale
+// of its own at the right.
+function bars(title, first, items, names, mean) {
+  const width = cellWidth(), height = 170;
+  const scale = nice(Math.max(1, ...items.map(x => x.values.reduce((a, b) => a + b, 0))));
+  const scale2 = mean ? nice(Math.max(1, ...items.map(x => x.mean ?? 0))) : 0;
+  const { right, y, shapes } = axes(width, height, scale, scale2);
+  const room = (width - left - right) / Math.max(1, items.length), thick = Math.min(56, room - Math.min(6, room / 4));
+  const step = Math.ceil(items.length * 44 / (width - left - right));
+  const drawn = items.map((item, i) => {
+    let under = 0;
+    const x = left + i * room;
+    const stack = item.values.map((v, k) => {
+      const from = y(under / scale), to = y((under + v) / scale);
+      under += v;
+      return v > 0 ? svg("rect", { class: `b${k + 1}`, x: (x + (room - thick) / 2).toFixed(1), y: to.toFixed(1), width: thick.toFixed(1), height: Math.max(1, from - to).toFixed(1) }) : null;
+    });
+    return [stack, mean && item.mean !== null ? svg("circle", { class: "dot", cx: (x + room / 2).toFixed(1), cy: y(item.mean / scale2).toFixed(1), r: 4 }) : null,
+      i % step === 0 ? svg("text", { x: (x + room / 2).toFixed(1), y: height - 4, "text-anchor": "middle" }, item.tick) : null];
+  });
+  const sums = names.map((name, k) => `${name} ${number(items.reduce((a, x) => a + x.values[k], 0))}`);
+  const label = `${title}: ${sums.join(", ")} in all`;
+  const key = keyOf([...names, ...mean ? [mean] : []], i => i < names.length ? svg("rect", { class: `b${i + 1}`, x: 0, y: 0, width: 28, height: 10 }) : svg("circle", { class: "dot", cx: 14, cy: 5, r: 4 }));
+  return [h("h3", {}, title), picture(title, label, width, height, [shapes, drawn], key, [first, ...names.map(n), ...mean ? [n(mean)] : []],
+    items.map(x => [x.name, ...x.values.map(number), ...mean ? [x.mean === null ? "–" : x.mean.toFixed(2)] : []]))];
+}
+// chartWidth and cellWidth let a chart's text have the size of other text at every width of the window.
 function chartWidth() { return Math.min(1200, Math.max(280, Math.round($("flow").clientWidth))); }
+function cellWidth() { const w = chartWidth(); return w < 620 ? w : Math.floor((w - 20) / 2); }
 function nice(v) {
   const magnitude = 10 ** Math.floor(Math.log10(v));
   return [1, 2, 5, 10].map(k => k * magnitude).find(k => k >= v);
@@ -144,6 +185,7 @@ function drawConnector(c, now) {
   const id = `connector-${c.name}`;
   return h("section", { "aria-labelledby": id },
     h("h2", { id }, c.name, " ", c.connected ? h("span", { class: "pill good" }, "connected") : h("span", { class: "pill bad" }, "not connected")),
+    h("div", { class: "charts" }, drawCharts(c)),
     h("div", { class: "grid" },
       h("div", {}, table("Streams", ["Stream", n("Behind"), n("Saved"), "State"], streams, "No stream has been read yet.")),
       h("div", {}, table("Outbox", ["State", ...kinds.map(k => n(k + "s"))], outbox, "The outbox is empty."),
@@ -153,20 +195,46 @@ function drawConnector(c, now) {
       h("div", {}, table("Records", ["State", n("Count")], records, "No record has come in yet.")),
       h("div", {}, table("Left out", [w("What"), w("Reason"), n("Count"), { t: "Part" }], omissions.slice(0, 30).map(o => [o.What, o.Reason, number(o.Count), bar(o.Count, most)]), "Nothing was left out.")),
       h("div", {}, table("Webhooks", ["Sender", n("Taken"), n("Refused"), n("Last"), "State"], senders, "Nobody has posted yet: everything is polled.")),
-      drawQueues(c), drawDays(c)),
+      drawQueues(c), drawDays(c), drawCSAT(c)),
     c.backfill ? h("p", {}, h("strong", {}, "Backfill: "), plain(c.backfill)) : null);
 }
 
-// What a connector keeps of queues and agents is shown where it keeps it.
+// What a connector keeps of queues, agents and answers is shown where it keeps it: to look at, then to read.
+const waits = ["under 1 min", "1 to 10 min", "10 min to 1 h", "1 h to 1 day", "over 1 day"];
+const ticks = ["1 min", "10 min", "1 h", "1 day", "more"];
+function drawCharts(c) {
+  const kinds = Object.keys(c.ages || {}).sort();
+  const place = f => h("div", {}, f);
+  const shortDay = day => day.slice(5);
+  return [
+    kinds.length ? place(bars("Owed to Brevo, by age", "In the outbox for", waits.map((name, i) => ({ name, tick: ticks[i], values: kinds.map(k => c.ages[k][i]) })), kinds.map(k => k + "s"))) : null,
+    c.hours ? place(bars("Queues by hour", "Hour from", c.hours.map(x => {
+      const at = new Date(x.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+      return { name: at, tick: at, values: [x.accepted, x.abandoned, Math.max(0, x.offered - x.accepted - x.abandoned)] };
+    }), ["accepted", "abandoned", "offered only"])) : null,
+    c.days?.length ? place(bars("Agents by day", "Day", [...c.days].reverse().map(d => ({ name: d.day, tick: shortDay(d.day), values: [d.accepted, Math.max(0, d.offered - d.accepted)] })), ["taken", "offered only"])) : null,
+    c.csat && sum(c.csat.days.map(d => d.count)) > 0 ? place(bars("CSAT by day", "Day", c.csat.days.map(d => ({ name: d.name, tick: shortDay(d.name), values: [d.count], mean: d.count ? d.mean : null })), ["answers"], "mean score")) : null,
+  ];
+}
 function drawQueues(c) {
   if (!c.queues) return null;
-  return h("div", {}, table("Queues, last 24 hours", ["Queue", n("Taken"), n("Abandoned"), n("Mean wait")],
-    c.queues.map(q => [q.name, number(q.accepted), number(q.abandoned), q.accepted ? span(q.waitSeconds) : "–"]), "No queue has had a task."));
+  return h("div", {}, table("Queues, last 24 hours", ["Queue", n("Offered"), n("Taken"), n("Abandoned"), n("Mean wait")],
+    c.queues.map(q => [q.name, number(q.offered), number(q.accepted), number(q.abandoned), q.accepted ? span(q.waitSeconds) : "–"]), "No queue has had a task."));
 }
 function drawDays(c) {
   if (!c.days) return null;
   return h("div", {}, table("All agents by day", ["Day", n("Agents"), n("Taken"), n("Mean handling"), n("CSAT")],
     c.days.map(d => [d.day, number(d.agents), number(d.accepted), d.handleSeconds ? span(d.handleSeconds) : "–", d.csatCount ? `${d.csatMean.toFixed(2)} of ${number(d.csatCount)}` : "–"]), "No agent has worked in the last week."));
+}
+function drawCSAT(c) {
+  if (!c.csat) return null;
+  const { scores, channels, queues } = c.csat;
+  if (scores.length === 0) return h("div", {}, h("p", { class: "muted" }, `CSAT: nobody has answered in the last ${c.csat.days.length} days.`));
+  const most = Math.max(...scores.map(s => s.count));
+  const by = (name, sums) => h("div", {}, table(`CSAT by ${name}`, [{ t: name[0].toUpperCase() + name.slice(1) }, n("Answers"), n("Mean score")], sums.map(s => [s.name, number(s.count), s.mean.toFixed(2)])));
+  return [h("div", {}, table(`CSAT, last ${c.csat.days.length} days`, ["Score", n("Answers"), { t: "Part" }],
+    [...scores].reverse().map(s => [s.from === s.to ? String(s.to) : `${s.from} to ${s.to}`, number(s.count), bar(s.count, most)]))),
+  by("channel", channels), by("queue", queues)];
 }
 
 function plain(o) {
@@ -185,7 +253,7 @@ function drawDead(o) {
   const actions = canRequeue ? h("div", { class: "actions" },
     h("button", { type: "button", id: "all", "data-keep": "all", onclick: () => { const all = o.dead.every(d => chosen.has(key(d))); o.dead.forEach(d => all ? chosen.delete(key(d)) : chosen.add(key(d))); drawn.dead = ""; render(); } }, "Choose all or none"),
     h("button", { type: "button", id: "requeue", class: "main", "data-keep": "requeue", onclick: requeue }, "Requeue")) : h("p", { class: "muted" }, "Read only: flexbrevo dead requeue does it in a terminal.");
-  const t = table("Dead letters", heads.slice(drop), rows.map(r => r.slice(drop)));
+  const t = table("Given up on", heads.slice(drop), rows.map(r => r.slice(drop)));
   return [actions, t, o.deadMore ? h("p", { class: "muted" }, "These are the latest; flexbrevo dead list shows all.") : null];
 }
 
@@ -234,8 +302,10 @@ function render() {
   $("problems").hidden = problems.length === 0;
   put("problem-list", problems, list => list.map(p => h("li", {}, p)));
   put("tiles", { tiles: [o.status, o.flow.at(-1), Math.floor(new Date(o.now) / 5000)] }, () => drawTiles(o));
-  put("flow", { points: o.flow, width: chartWidth() }, ({ points }) => chart("A minute", points, [{ key: "captured", name: "records captured" }, { key: "contacts", name: "contacts delivered" }, { key: "events", name: "events delivered" }]));
-  put("connectors", { all, slow: Math.floor(new Date(o.now) / 5000) }, () => all.map(c => drawConnector(c, o.now)));
+  put("flow", { points: o.flow, width: chartWidth() }, ({ points }) => [
+    chart("A minute", points, [{ key: "captured", name: "records captured" }, { key: "contacts", name: "contacts delivered" }, { key: "events", name: "events delivered" }], true),
+    chart("Behind Twilio", points.filter(p => typeof p.lag === "number"), [{ key: "lag", name: "seconds behind" }], false)]);
+  put("connectors", { all, width: cellWidth(), slow: Math.floor(new Date(o.now) / 5000) }, () => all.map(c => drawConnector(c, o.now)));
   for (const k of chosen) if (!o.dead.some(d => key(d) === k)) chosen.delete(k);
   put("dead", o.dead, () => drawDead(o));
   put("runs", [o.runs, o.runs.some(r => r.state === "running") && o.now], () => drawRuns(o));

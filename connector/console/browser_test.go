@@ -35,7 +35,7 @@ func busy(now time.Time, dead int) map[string]any {
 	for i := range 360 {
 		flow = append(flow, map[string]any{
 			"at": now.Add(time.Duration(i-359) * 10 * time.Second).UTC().Format(time.RFC3339), "seconds": 10,
-			"captured": 900 + (i*37)%400, "contacts": 300 + (i*13)%90, "events": 420 + (i*29)%160,
+			"captured": 900 + (i*37)%400, "contacts": 300 + (i*13)%90, "events": 420 + (i*29)%160, "lag": 8 + (i*7)%20,
 		})
 	}
 	letters := []any{}
@@ -65,8 +65,10 @@ func busy(now time.Time, dead int) map[string]any {
 		"webhooks":  map[string]any{"event-streams": map[string]any{"accepted": 901_223, "refused": 2, "lastAt": at(2 * time.Second)}, "flex": map[string]any{"accepted": 12, "refused": 0, "lastAt": at(30 * time.Hour), "quietSince": at(30 * time.Hour)}},
 		"problems":  []string{"flex has posted nothing since yesterday although tasks end: see `flexbrevo webhook doctor`"},
 		"backlog":   map[string]any{"contacts": 135, "events": 60, "seconds": 17.0, "doneAt": at(-17 * time.Second)},
-		"queues":    []any{map[string]any{"name": "Support FR", "accepted": 1811, "abandoned": 40, "waitSeconds": 31.5}},
-		"days":      []any{map[string]any{"day": "2026-11-20", "agents": 112, "offered": 1900, "accepted": 1811, "handleSeconds": 412.5, "csatCount": 841, "csatMean": 4.31}},
+		"queues":    []any{map[string]any{"name": "Support FR", "offered": 1877, "accepted": 1811, "abandoned": 40, "waitSeconds": 31.5}},
+		"ages":      map[string]any{"contact": []int{90, 30, 11, 0, 4}, "event": []int{60, 0, 0, 0, 0}},
+		"hours":     hours(now), "csat": csat(now),
+		"days": []any{map[string]any{"day": "2026-11-20", "agents": 112, "offered": 1900, "accepted": 1811, "handleSeconds": 412.5, "csatCount": 841, "csatMean": 4.31}},
 	}
 	return map[string]any{
 		"now": now.UTC().Format(time.RFC3339Nano), "flow": flow, "dead": letters, "deadMore": dead >= 100,
@@ -75,6 +77,38 @@ func busy(now time.Time, dead int) map[string]any {
 			map[string]any{"id": 8, "kind": "backfill", "connector": "twilio_flex", "state": "running", "createdAt": at(time.Hour), "startedAt": at(time.Hour), "endedAt": nil, "progress": map[string]any{"captured": 400_123, "digested": 391_000, "delivered": 0}, "error": ""},
 			map[string]any{"id": 7, "kind": "sync", "connector": "", "state": "failed", "createdAt": at(2 * time.Hour), "startedAt": at(2 * time.Hour), "endedAt": at(119 * time.Minute), "progress": nil, "error": "GET taskrouter: transient"},
 		},
+	}
+}
+
+// hours are a day of a queue with a quiet night.
+func hours(now time.Time) []any {
+	var out []any
+	for i := range 24 {
+		at := now.UTC().Truncate(time.Hour).Add(time.Duration(i-23) * time.Hour)
+		offered := max(0, 120-(at.Hour()-13)*(at.Hour()-13))
+		out = append(out, map[string]any{"at": at.Format(time.RFC3339), "offered": offered, "accepted": offered * 9 / 10, "abandoned": offered / 20})
+	}
+	return out
+}
+
+// csat are two weeks of answers, one day without any.
+func csat(now time.Time) map[string]any {
+	var days []any
+	for i := range 14 {
+		day := map[string]any{"name": now.AddDate(0, 0, i-13).Format(time.DateOnly), "count": 40 + 3*i, "mean": 4.31}
+		if i == 5 {
+			day["count"], day["mean"] = 0, 0
+		}
+		days = append(days, day)
+	}
+	var scores []any
+	for score, n := range []int{12, 20, 61, 240, 508} {
+		scores = append(scores, map[string]any{"from": score + 1, "to": score + 1, "count": n})
+	}
+	return map[string]any{
+		"days": days, "scores": scores,
+		"channels": []any{map[string]any{"name": "voice", "count": 700, "mean": 4.4}, map[string]any{"name": "sms", "count": 141, "mean": 4.0}},
+		"queues":   []any{map[string]any{"name": "Support FR", "count": 800, "mean": 4.35}, map[string]any{"name": "not known", "count": 41, "mean": 3.9}},
 	}
 }
 
@@ -212,6 +246,11 @@ func (w *window) resize(width, height int64, mobile bool) {
 	call(w, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: mobile})
 }
 
+func (w *window) theme(name string) {
+	w.t.Helper()
+	call(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
+}
+
 func (w *window) until(what, condition string) {
 	w.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
@@ -347,7 +386,7 @@ func TestPageInABrowser(t *testing.T) {
 	}{{"phone", 360, 740, true}, {"desktop", 1280, 900, false}} {
 		for _, theme := range []string{"light", "dark"} {
 			w.resize(size.width, size.height, size.mobile)
-			call(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+			w.theme(theme)
 			w.do(chromedp.Navigate(w.url + "/"))
 			w.until("the page shows its data", `document.querySelectorAll("#dead tbody tr").length === 7`)
 			w.check(size.name + " " + theme)
@@ -519,4 +558,50 @@ func TestSearchInABrowser(t *testing.T) {
 		t.Errorf("asked for %v", asked)
 	}
 	w.clean()
+}
+
+// TestChartsInABrowser opens each chart's table by keyboard: it says what the picture shows, and stays open when the
+// numbers change.
+func TestChartsInABrowser(t *testing.T) {
+	w := openWindow(t, 1, nil)
+	w.do(chromedp.Navigate(w.url + "/"))
+	w.until("the charts are drawn", `document.querySelectorAll(".charts svg[role=img]").length === 4`)
+	for title, want := range map[string]struct {
+		rows int
+		says []string
+	}{
+		"A minute":              {12, []string{"records captured", "events delivered"}},
+		"Behind Twilio":         {12, []string{"seconds behind"}},
+		"Owed to Brevo, by age": {5, []string{"contacts", "events", "10 min to 1 h", "over 1 day"}},
+		"Queues by hour":        {24, []string{"accepted", "abandoned"}},
+		"Agents by day":         {1, []string{"2026-11-20", "1,811", "89"}},
+		"CSAT by day":           {14, []string{"answers", "mean score", "4.31", "–"}},
+	} {
+		summary := fmt.Sprintf(`document.querySelector('summary[data-keep="%s summary"]')`, title)
+		w.do(chromedp.Evaluate[chromedp.Void](summary + ".focus()"))
+		w.do(chromedp.KeyEvent(kb.Enter))
+		var rows int
+		w.eval("() => "+summary+".parentElement.querySelectorAll('tbody tr').length", &rows)
+		if rows != want.rows {
+			t.Errorf("%s: %d rows, want %d", title, rows, want.rows)
+		}
+		var text, label string
+		w.eval("() => "+summary+".parentElement.open && "+summary+".parentElement.innerText", &text)
+		for _, say := range want.says {
+			if !strings.Contains(text, say) {
+				t.Errorf("the table of %q says nothing of %q: %s", title, say, text)
+			}
+		}
+		w.eval("() => "+summary+".parentElement.previousElementSibling.getAttribute('aria-label')", &label)
+		if !strings.HasPrefix(label, title) {
+			t.Errorf("the picture of %q is called %q", title, label)
+		}
+	}
+	w.mu.Lock()
+	w.dead = 0
+	w.mu.Unlock()
+	w.until("the numbers changed", `document.querySelectorAll("#dead tbody tr").length === 0`)
+	w.until("all tables stay open", `document.querySelectorAll("details[open]").length === 6`)
+	w.resize(360, 740, true)
+	w.check("opened at phone width")
 }

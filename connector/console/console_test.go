@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -349,5 +350,30 @@ func TestExplain(t *testing.T) {
 	}
 	if resp, _ := newDesk(t, nil).ask(asking{http.MethodPost, "/api/v1/explain", `{"what":"a"}`, good}); resp.StatusCode == http.StatusOK {
 		t.Error("a console that cannot be asked answered")
+	}
+}
+
+// TestPageIsSmall adds up what a browser loads to show an account with a million deliveries, a hundred dead letters and
+// an hour of measurements.
+func TestPageIsSmall(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(o *console.Options) {
+		o.Overview = func(context.Context) (any, error) { return busy(time.Now(), 100), nil }
+	})
+	all, paths := 0, []string{"/", "/api/v1/overview"}
+	_, page := d.ask(asking{method: http.MethodGet, path: "/"})
+	for _, name := range regexp.MustCompile(`static/[^"]+`).FindAllString(page, -1) {
+		paths = append(paths, "/"+name)
+	}
+	if len(paths) != 4 {
+		t.Fatalf("the page loads %v", paths)
+	}
+	for _, path := range paths {
+		_, body := d.ask(asking{method: http.MethodGet, path: path})
+		t.Logf("%s: %d bytes", path, len(body))
+		all += len(body)
+	}
+	if all > 200_000 {
+		t.Errorf("%d bytes to show the page, want at most 200,000", all)
 	}
 }
