@@ -1,5 +1,5 @@
-// Package deploy_test checks what is run elsewhere: with the real tool where the machine has it, and by what can be
-// read where it has not.
+// Package deploy_test checks what is run elsewhere with the tool that runs it there: helm, promtool, systemd-analyze, and
+// the code of Docker Compose and BuildKit (package lint).
 package deploy_test
 
 import (
@@ -29,15 +29,41 @@ func read(t *testing.T, name string) string {
 func tool(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
-		t.Skipf("%s is not installed", name)
+		t.Skipf("%s is not installed (.ci/needs installs it)", name)
 	}
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
+	out, err := command(t, dir, name, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return string(out)
+}
+
+// command is a command in a directory that ends with the test. The race detector's flags are not for what it builds.
+func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=")
+	return cmd
+}
+
+// helmModule is the tool itself, built once into Go's cache where the machine has none.
+const helmModule = "helm.sh/helm/v3/cmd/helm@v3.19.0"
+
+func helm(t *testing.T, args ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath("helm"); err == nil {
+		return tool(t, "helm", "helm", args...)
+	}
+	return tool(t, "helm", "go", append([]string{"run", helmModule}, args...)...)
+}
+
+// lint builds the command in lint, a module of its own, and returns its file.
+func lint(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "lint")
+	tool(t, "lint", "go", "build", "-o", file, ".")
+	return file
 }
 
 func TestAlerts(t *testing.T) {
@@ -118,6 +144,9 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("the image lacks %s", want)
 		}
 	}
+	if out := tool(t, ".", lint(t), "dockerfile", "../Dockerfile"); out != "" {
+		t.Errorf("BuildKit: %s", out)
+	}
 	goMod := read(t, "../go.mod")
 	version := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(goMod)[1]
 	if !strings.Contains(text, "FROM golang:"+version+"-") {
@@ -125,7 +154,7 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// TestChart renders the chart where helm is there; what connector.yaml it carries must load everywhere.
+// TestChart lints and renders the chart by helm itself; what connector.yaml it carries must load.
 func TestChart(t *testing.T) {
 	t.Parallel()
 	values := read(t, "helm/flexbrevo/values.yaml")
@@ -149,8 +178,8 @@ func TestChart(t *testing.T) {
 	if err != nil {
 		t.Errorf("the chart's configuration: %v", err)
 	}
-	tool(t, "helm", "helm", "lint", "--strict", "flexbrevo")
-	out := tool(t, "helm", "helm", "template", "centre", "flexbrevo", "--set", "ingress.enabled=true", "--set", "podMonitor.enabled=true")
+	helm(t, "lint", "--strict", "flexbrevo")
+	out := helm(t, "template", "centre", "flexbrevo", "--set", "ingress.enabled=true", "--set", "podMonitor.enabled=true")
 	for _, kind := range []string{"ConfigMap", "Deployment", "Service", "Ingress", "PodDisruptionBudget", "PodMonitor"} {
 		if !strings.Contains(out, "kind: "+kind+"\n") {
 			t.Errorf("the chart makes no %s", kind)
@@ -158,13 +187,25 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// TestCompose reads what compose would; its own tool needs a plugin that few test machines have.
+// TestCompose loads the file as Compose does, and looks at what would be run.
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	text := read(t, "compose.yaml")
-	for _, want := range []string{"stop_grace_period: 30s", "read_only: true", `user: "65532:65532"`, "cap_drop: [ALL]", "condition: service_healthy", `"127.0.0.1:8081:8081"`} {
-		if !strings.Contains(text, want) {
-			t.Errorf("compose.yaml lacks %s", want)
+	cmd := command(t, ".", lint(t), "compose", "compose.yaml")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "set it in deploy/.env") {
+		t.Errorf("without passwords it says: %v\n%s", err, out)
+	}
+	cmd = command(t, ".", cmd.Path, "compose", "compose.yaml")
+	cmd.Env = append(cmd.Env, "POSTGRES_PASSWORD=a", "CONSOLE_PASSWORD=b")
+	if out, err = cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"stop_grace_period: 30s", "read_only: true", "user: 65532:65532", "cap_drop:\n      - ALL\n", "condition: service_healthy",
+		"host_ip: 127.0.0.1\n        target: 8081", "STORE_URL: postgres://flexbrevo:a@postgres/flexbrevo", "no-new-privileges:true",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("compose.yaml gives no %q:\n%s", want, out)
 		}
 	}
 }
