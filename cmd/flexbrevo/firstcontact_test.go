@@ -95,6 +95,39 @@ func TestInitFromStandardInput(t *testing.T) {
 	}
 }
 
+// TestInitMakesAForgetKey forgets somebody with nothing but what init made, and finds that neither a second init nor a
+// rotation of the credentials' key takes the key away that this was done under.
+func TestInitMakesAForgetKey(t *testing.T) {
+	t.Parallel()
+	l, answers := newcomer(t)
+	l.mustShow(l.init(answers), 0, "secrets.age", "back up")
+	if info, err := os.Stat(filepath.Join(l.dir, "secrets.age")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("secrets.age: %v, %v", info, err)
+	}
+	l.must(0, "sync")
+	var email string
+	for _, c := range l.world.Customers {
+		if email = c.Email; email != "" {
+			break
+		}
+	}
+	l.must(0, "forget", "--yes", email)
+	l.mustShow(l.init(answers, "--config", "other.yaml"), 0)
+	l.must(0, "sync", "--config", "other.yaml")
+	l.must(0, "secrets", "rotate")
+	l.must(0, "sync")
+
+	// Where the environment has a key, that one is used.
+	l, answers = newcomer(t)
+	l.env["FLEXBREVO_FORGET_KEY"] = strings.Repeat("k", 32)
+	l.mustShow(l.init(answers), 0)
+	if r := l.must(0, "secrets", "list"); strings.Contains(r.stdout, "FORGET") {
+		t.Errorf("a second key was made: %q", r.stdout)
+	}
+	l.must(0, "sync")
+	l.must(0, "forget", "--yes", email)
+}
+
 func TestInitFromEnvironmentAndFlags(t *testing.T) {
 	t.Parallel()
 	l, _ := newcomer(t)
@@ -142,7 +175,7 @@ func TestSecrets(t *testing.T) {
 	t.Parallel()
 	l, answers := newcomer(t)
 	l.mustShow(l.init(answers), 0)
-	if r := l.must(0, "secrets", "list"); r.stdout != "BREVO_API_KEY\nTWILIO_AUTH_TOKEN\n" {
+	if r := l.must(0, "secrets", "list"); r.stdout != "BREVO_API_KEY\nFLEXBREVO_FORGET_KEY\nTWILIO_AUTH_TOKEN\n" {
 		t.Errorf("list: %q", r.stdout)
 	}
 	l.mustShow(l.typed("something-else\n", "secrets", "set", "BREVO_API_KEY"), 0)

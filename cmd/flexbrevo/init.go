@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,7 +68,9 @@ type initial struct {
 
 	twilioURL, brevoURL string
 	keyFrom             string
-	found               connector.Discovered
+	// keyMade says that a forget key was made.
+	keyMade bool
+	found   connector.Discovered
 }
 
 func (c *cli) initCommand() *cobra.Command {
@@ -421,7 +425,33 @@ func (i *initial) keep(box secretfile.Box) error {
 			values[q.name] = i.answers[q.name]
 		}
 	}
+	if err := i.makeForgetKey(box, values); err != nil {
+		return err
+	}
 	return box.Set(values)
+}
+
+// forgetKey is the variable of the key under which the forgotten are remembered.
+const forgetKey = "FLEXBREVO_FORGET_KEY"
+
+// makeForgetKey adds a key under which people can be forgotten, unless there is one: it
+// may be the one under which somebody was.
+func (i *initial) makeForgetKey(box secretfile.Box, values map[string]string) error {
+	held, err := box.Load()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, name := range [...]string{forgetKey, forgetKey + "_FILE"} {
+		if value, ok := i.c.env(name); ok && value != "" || held[name] != "" {
+			return nil
+		}
+	}
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return fmt.Errorf("make a forget key: %w", err)
+	}
+	values[forgetKey], i.keyMade = hex.EncodeToString(key), true
+	return nil
 }
 
 func (i *initial) say() {
@@ -430,5 +460,8 @@ func (i *initial) say() {
 		created = "only contacts that Brevo already has are written to (identity.create: existing_only)"
 	}
 	w := i.c.err
+	if i.keyMade {
+		fmt.Fprintln(w, "back up secrets.age and, elsewhere, its key: the key under which people are forgotten was made in it, and cannot be made again")
+	}
 	fmt.Fprintf(w, "wrote %s; %s\nnext: flexbrevo test, then flexbrevo sync or flexbrevo run\n", i.c.file, created)
 }
