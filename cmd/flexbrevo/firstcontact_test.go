@@ -5,9 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -217,97 +214,6 @@ func refuse(prefix string, status int, body string) func(http.ResponseWriter, *h
 		_, _ = w.Write([]byte(body))
 		return true
 	}
-}
-
-// TestTroubleshooting breaks what the troubleshooting table of the original page names, and some more, reads what
-// `test` says, and mends it by that.
-func TestTroubleshooting(t *testing.T) {
-	t.Parallel()
-	l, answers := newcomer(t)
-	twilio, brevo := &front{next: l.twilio}, &front{next: l.brevo}
-	l.env["TWILIO_URL"], l.env["BREVO_URL"] = serve(t, twilio), serve(t, brevo)
-	l.mustShow(l.init(answers), 0)
-	l.mustShow(l.flexbrevo("test"), 0, "✓ Flex API", "✓ Conversations API", "✓ TaskRouter workspace", "✓ agent list", "12 agents",
-		"✓ queue configuration", "✓ event history", "✓ webhook signature key", "✓ Brevo key", "✓ attributes", "✓ lists", "✓ store")
-	good := readFile(t, filepath.Join(l.dir, "connector.yaml"))
-	change := func(old, replacement string) {
-		t.Helper()
-		if !strings.Contains(good, old) {
-			t.Fatalf("the configuration has no %q", old)
-		}
-		l.write("connector.yaml", strings.Replace(good, old, replacement, 1))
-	}
-	mended := func() {
-		t.Helper()
-		l.write("connector.yaml", good)
-		twilio.answer.Store(nil)
-		brevo.answer.Store(nil)
-		l.mustShow(l.flexbrevo("test"), 0)
-	}
-
-	// 401: wrong SID or token.
-	l.typed("not the token", "secrets", "set", "TWILIO_AUTH_TOKEN")
-	l.mustShow(l.flexbrevo("test"), 4, "✗ Flex API", "Check account_sid and auth_token", "✗ webhook signature key", "– agent list")
-	l.typed(l.world.AuthToken, "secrets", "set", "TWILIO_AUTH_TOKEN")
-	mended()
-
-	// 403: Flex is not enabled.
-	twilio.set(refuse("/flex-api/", 403, `{"code":20403,"message":"Flex is not enabled","status":403}`))
-	l.mustShow(l.flexbrevo("test"), 4, "✗ Flex API", "Flex is not enabled for this account")
-	mended()
-
-	// Conversations are missing: they are older than the first sync goes back.
-	change("initial_lookback: 48h", "initial_lookback: 1s")
-	l.mustShow(l.flexbrevo("test"), 0, "✓ Conversations API", "none in the last 1s", "flexbrevo backfill --since")
-	mended()
-
-	// Conversations are refused: the key does not cover them.
-	twilio.set(refuse("/conversations/v1/Services", 403, `{"code":20403,"status":403}`))
-	l.mustShow(l.flexbrevo("test"), 4, "✗ Conversations API", "a Restricted key does not cover")
-	mended()
-
-	// Tasks are missing: the workspace is another one.
-	change("region:", "workspace_sid: WS00000000000000000000000000000000\n    region:")
-	l.mustShow(l.flexbrevo("test"), 1, "✗ TaskRouter workspace", "Flex keeps its tasks in "+l.world.WorkspaceSID, "leave it empty")
-	mended()
-
-	// The plugin does not fire: nothing listens where it posts.
-	nobody := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(nobody.Close)
-	change("# public_url: https://connector.example.com", "public_url: "+nobody.URL)
-	l.mustShow(l.flexbrevo("test"), 0, "! webhook address", "flexbrevo webhook doctor")
-	d := l.run()
-	target, err := url.Parse("http://" + d.listen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
-	t.Cleanup(proxy.Close)
-	change("# public_url: https://connector.example.com", "public_url: "+proxy.URL)
-	l.mustShow(l.flexbrevo("test"), 0, "✓ webhook address")
-	if code, _ := d.stop(); code != 0 {
-		t.Errorf("the daemon ended with %d", code)
-	}
-	mended()
-
-	// Brevo does not know this machine's address.
-	brevo.set(refuse("/account", 401, `{"code":"unauthorized","message":"We have detected you are using an unrecognised IP address 203.0.113.9. If you performed this action make sure to add the new IP address in this link: https://app.brevo.com/security/authorised_ips"}`))
-	l.mustShow(l.flexbrevo("test"), 4, "✗ Brevo key", "203.0.113.9")
-	mended()
-
-	// An attribute has another type, a list does not exist, and nothing may be made.
-	change("avg_wait_time: AVG_WAIT_TIME", "avg_wait_time: {to: AVG_WAIT_TIME, type: text}")
-	l.mustShow(l.flexbrevo("test"), 1, "✗ attributes", "AVG_WAIT_TIME")
-	change("support_contacts: Support contacts", "support_contacts: 4711")
-	l.mustShow(l.flexbrevo("test"), 1, "✗ lists", "4711")
-	change("provision: true", "provision: false")
-	l.mustShow(l.flexbrevo("test"), 0, "✓ attributes") // the run above has made them
-	mended()
-
-	// The store cannot be written to.
-	change("sqlite://flexbrevo.db", "sqlite://missing/flexbrevo.db")
-	l.mustShow(l.flexbrevo("test"), 1, "✗ store", "Check store.url")
-	mended()
 }
 
 func TestCapabilitiesAsJSON(t *testing.T) {

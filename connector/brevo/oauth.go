@@ -61,7 +61,7 @@ func newAuthenticator(o Options, base *url.URL, wire http.RoundTripper, clock fu
 	case o.APIKey == "":
 		return nil, errors.New("credential of Brevo: no API key is set")
 	case strings.ContainsFunc(o.APIKey, notHeader):
-		return nil, errors.New("credential of Brevo: the API key has spaces or control characters in it")
+		return nil, errors.New("credential of Brevo: the API key has spaces or control characters in it; copy it again into brevo.api_key, or by `flexbrevo secrets set BREVO_API_KEY`")
 	}
 	return apiKey(o.APIKey), nil
 }
