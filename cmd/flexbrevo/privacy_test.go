@@ -52,7 +52,12 @@ func TestNothingPrivate(t *testing.T) {
 		"the log": d.stderr.String(), "standard output": d.stdout.String(), "status": status, "sync": r.stdout + r.stderr,
 	}
 	maps.Copy(said, shown)
-	for _, args := range [][]string{{"check"}, {"test"}, {"dead", "list"}, {"webhook", "doctor"}, {"figures", "agents"}, {"provision", "--dry-run"}} {
+	l.twilio.SetFaults(twiliosim.Faults{})
+	for _, args := range [][]string{
+		{"check"}, {"test"}, {"test", "--json"}, {"dead", "list"}, {"dead", "list", "--json"}, {"webhook", "doctor"}, {"figures", "agents"}, {"figures", "queues"},
+		{"provision", "--dry-run"}, {"replay", "--dry-run"}, {"merge", "--dry-run"}, {"reconcile", "--since", "1d"}, {"backfill", "--since", "2d", "--dry-run"},
+		{"forget", "--yes", "somebody@example.net"}, {"store", "copy", "config", "sqlite://copy.db"}, {"version"},
+	} {
 		r := l.flexbrevo(args...)
 		said[strings.Join(args, " ")] = r.stdout + r.stderr
 	}
