@@ -18,13 +18,18 @@ const (
 
 // runs executes what commands asked for beside the daemon, one after the other.
 func (s *Service) runs(ctx context.Context) {
+	var told time.Time // when the log was, of a store that does not answer
 	for pause(ctx, time.Second) {
 		run, err := s.o.Store.NextRun(ctx, s.o.Clock())
 		switch {
 		case errors.Is(err, store.ErrNotFound) || ctx.Err() != nil:
+			told = time.Time{}
 			continue
 		case err != nil:
-			s.o.Logger.Warn("runs cannot be read yet", "err", err)
+			if time.Since(told) >= time.Minute {
+				told = time.Now()
+				s.o.Logger.Warn("runs cannot be read yet", "err", err)
+			}
 			continue
 		}
 		s.execute(ctx, run)

@@ -27,7 +27,7 @@ func (c *cli) backfillCommand() *cobra.Command {
 	var f backfillFlags
 	cmd := &cobra.Command{
 		Use:   "backfill --since D",
-		Short: "Reads a past range and brings Brevo up to date with it",
+		Short: "Read a past range and bring Brevo up to date with it",
 		Long: "Says first what it would do (samples of the range tell), asks on a terminal, then reads\n" +
 			"the range, digests all of it and only then delivers. It may be cut short at any moment:\n" +
 			"run it again, or start the daemon, and it goes on. Live traffic always goes first.\n\n" +

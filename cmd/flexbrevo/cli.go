@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +38,11 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, errSaid) {
-		fmt.Fprintf(c.err, "flexbrevo: %v\n", err)
+		say := err
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			say = errCutShort // where it was helps nobody
+		}
+		fmt.Fprintf(c.err, "flexbrevo: %v\n", say)
 	}
 	return exitCode(err)
 }
@@ -114,8 +121,18 @@ func noArgs(cmd *cobra.Command, args []string) error {
 // load reads the configuration and says its warnings.
 func (c *cli) load() (*config.Config, error) {
 	cfg, err := config.Load(c.file, c.configOptions())
+	if _, missing := os.Stat(c.file); err != nil && errors.Is(missing, fs.ErrNotExist) {
+		err = fmt.Errorf("there is no %s; `flexbrevo init` writes one, and --config or FLEXBREVO_CONFIG names another", c.file)
+	}
 	if err != nil {
 		return nil, &configError{err}
+	}
+	var names []string
+	for _, k := range cfg.Connectors {
+		names = append(names, k.Name)
+	}
+	if c.connector != "" && !slices.Contains(names, c.connector) {
+		return nil, usage(fmt.Errorf("there is no connector %q in %s; there is %s", c.connector, c.file, strings.Join(names, ", ")))
 	}
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(c.err, w.Error())

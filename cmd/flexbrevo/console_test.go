@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,13 @@ func TestAdminOfADay(t *testing.T) {
 		if !strings.Contains(said["/metrics"], "\n"+name) && !strings.Contains("flexbrevo_omissions flexbrevo_brevo_calls_allowed_per_second", name) &&
 			name != "flexbrevo_webhook_request_duration_seconds" && name != "flexbrevo_brevo_calls_remaining" && name != "flexbrevo_agents_csat" {
 			t.Errorf("the metrics lack %s", name)
+		}
+	}
+	if promtool, err := exec.LookPath("promtool"); err == nil {
+		check := exec.CommandContext(t.Context(), promtool, "check", "metrics")
+		check.Stdin = strings.NewReader(said["/metrics"])
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Errorf("promtool: %v\n%s", err, out)
 		}
 	}
 	d.stop()

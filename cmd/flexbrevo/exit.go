@@ -34,6 +34,9 @@ var errDeadLetters = errors.New("this run left dead letters; see `flexbrevo dead
 // errSaid ends a command that has already told the person what is wrong.
 var errSaid = errors.New("already said")
 
+// errCutShort is what is said of a command that a signal cut short.
+var errCutShort = errors.New("interrupted; nothing is lost, run it again to go on")
+
 type usageError struct{ error }
 
 func usage(err error) error { return usageError{err} }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite" // reads and changes the store as somebody else's hand would
 )
@@ -233,4 +234,45 @@ func TestStatus(t *testing.T) {
 			t.Errorf("the connector has no %q:\n%s", name, text)
 		}
 	}
+}
+
+// TestFirstMistakes reads what a newcomer reads first.
+func TestFirstMistakes(t *testing.T) {
+	t.Parallel()
+	l := smallLab(t)
+	for _, command := range []string{"check", "run", "sync", "status", "test"} {
+		mustSay(t, l.must(3, command, "--config", "nothing.yaml").stderr, "there is no nothing.yaml", "`flexbrevo init` writes one", "FLEXBREVO_CONFIG")
+	}
+	for _, command := range []string{"check", "sync", "status", "dead list", "replay"} {
+		r := l.must(2, append(strings.Fields(command), "--connector", "nobody")...)
+		mustSay(t, r.stderr, `there is no connector "nobody"`, "twilio_flex")
+	}
+	// A store that cannot be opened has no result to show.
+	l.env["STORE"] = "sqlite://missing/flexbrevo.db"
+	if r := l.must(1, "sync"); r.stdout != "" {
+		t.Errorf("nothing was done, and it says %q", r.stdout)
+	}
+}
+
+// TestInterrupted stops a pass at a moment that is as bad as any: it says so in plain words, and the next goes on.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, setup{world: aDay(3, 200, false)})
+	cmd := l.command(t.Context(), "sync")
+	var stderr output
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, "the pass has begun", func() bool { return strings.Contains(stderr.String(), "pull ") })
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("a pass that was cut short ended well")
+	}
+	if said := stderr.String(); !strings.Contains(said, "flexbrevo: interrupted; nothing is lost") || strings.Contains(said, "context canceled") {
+		t.Errorf("it says:\n%s", said)
+	}
+	l.must(0, "sync")
 }

@@ -68,8 +68,8 @@ type initial struct {
 
 	twilioURL, brevoURL string
 	keyFrom             string
-	// keyMade says that a forget key was made.
-	keyMade bool
+	// keyKept says that the forget key is with the credentials.
+	keyKept bool
 	found   connector.Discovered
 }
 
@@ -400,8 +400,8 @@ func (i *initial) write(box secretfile.Box) error {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
 	_, err = f.Write(text)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write the configuration: %w", err)
+	if err := errors.Join(err, f.Close()); err != nil { // half of one would be in the way of the next init
+		return fmt.Errorf("write the configuration: %w", errors.Join(err, os.Remove(i.c.file)))
 	}
 	i.say()
 	return nil
@@ -442,15 +442,18 @@ func (i *initial) makeForgetKey(box secretfile.Box, values map[string]string) er
 		return err
 	}
 	for _, name := range [...]string{forgetKey, forgetKey + "_FILE"} {
-		if value, ok := i.c.env(name); ok && value != "" || held[name] != "" {
+		if value, ok := i.c.env(name); ok && value != "" {
 			return nil
 		}
+	}
+	if i.keyKept = true; held[forgetKey] != "" {
+		return nil
 	}
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
 		return fmt.Errorf("make a forget key: %w", err)
 	}
-	values[forgetKey], i.keyMade = hex.EncodeToString(key), true
+	values[forgetKey] = hex.EncodeToString(key)
 	return nil
 }
 
@@ -460,8 +463,8 @@ func (i *initial) say() {
 		created = "only contacts that Brevo already has are written to (identity.create: existing_only)"
 	}
 	w := i.c.err
-	if i.keyMade {
-		fmt.Fprintln(w, "back up secrets.age and, elsewhere, its key: the key under which people are forgotten was made in it, and cannot be made again")
+	if i.keyKept {
+		fmt.Fprintln(w, "back up secrets.age and, elsewhere, its key: the key under which people are forgotten is in it, and cannot be made again")
 	}
 	fmt.Fprintf(w, "wrote %s; %s\nnext: flexbrevo test, then flexbrevo sync or flexbrevo run\n", i.c.file, created)
 }

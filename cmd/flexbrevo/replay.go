@@ -30,7 +30,7 @@ func (c *cli) replayCommand() *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
 		Use:   "replay",
-		Short: "Computes every customer anew with today's rules, and brings Brevo up to date",
+		Short: "Compute every customer anew with today's rules, and bring Brevo up to date",
 		Long: "After a change of rules a customer follows with the next thing that happens to them;\n" +
 			"replay moves all. It digests again the records that are still kept, computes every\n" +
 			"customer anew, and shows for each what changes before anything is sent: attributes\n" +

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func (c *cli) syncCommand() *cobra.Command {
 				if e := c.print(report); e != nil {
 					return errors.Join(err, e)
 				}
-			} else {
+			} else if err == nil || !reflect.ValueOf(report).IsZero() {
 				c.sayReport(report)
 			}
 			if err == nil && report.Dead > 0 {

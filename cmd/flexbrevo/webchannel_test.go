@@ -25,7 +25,7 @@ func TestWebChannelCreate(t *testing.T) {
 		{"without a word of agreement", by("--flow", twiliosim.FlexFlowSID), 2, "say --yes", 0},
 		{"without a customer", []string{"webchannel", "create", "--identity", "zoe", "--yes"}, 2, "--customer-name is missing", 0},
 		{"with data that are no object", by("--pre-engagement-data", `["private@example.com"]`, "--yes"), 2, "expected a JSON object", 0},
-		{"with another connector", by("--connector", "nobody", "--yes"), 2, "no enabled connector", 0},
+		{"with another connector", by("--connector", "nobody", "--yes"), 2, "there is no connector", 0},
 		{"with a flow that is none", by("--flow", strings.Replace(twiliosim.FlexFlowSID, "1", "2", 1), "--yes"), 1, "Check the Flex flow", 0},
 		{"rightly", by("--flow", twiliosim.FlexFlowSID, "--pre-engagement-data", `{"email":"private@example.com"}`, "--yes"), 0, "begun: CH", 1},
 		{"rightly, as JSON", by("--flow", twiliosim.FlexFlowSID, "--chat-name", "Help", "--unique-name", "zoe-1", "--yes", "--json"), 0, `"sid": "CH`, 2},

@@ -18,7 +18,15 @@ type Roles struct {
 	// TTL is how long a lease lasts without being extended; 0 means 15 s.
 	TTL    time.Duration
 	Logger *slog.Logger
+
+	mu sync.Mutex
+	// complained is when the log was last told that a role cannot be taken, by role.
+	complained map[string]time.Time
 }
+
+// complainEvery is how often the log is told of a role that still cannot be taken: on a
+// full disk a line for each try would only make it fuller.
+const complainEvery = time.Minute
 
 // ErrLeaseLost is the cause of the context of work whose lease was lost.
 var ErrLeaseLost = errors.New("lease lost")
@@ -86,7 +94,17 @@ func (r *Roles) acquire(ctx context.Context, role string) (store.Lease, time.Tim
 	call, done := context.WithTimeout(ctx, r.ttl()/3)
 	defer done()
 	lease, err := r.Store.Acquire(call, role, r.Holder, r.ttl())
-	if err != nil && !errors.Is(err, store.ErrLeaseHeld) && ctx.Err() == nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch last, told := r.complained[role]; {
+	case ctx.Err() != nil:
+	case err == nil || errors.Is(err, store.ErrLeaseHeld):
+		delete(r.complained, role)
+	case !told || time.Since(last) >= complainEvery:
+		if r.complained == nil {
+			r.complained = map[string]time.Time{}
+		}
+		r.complained[role] = time.Now()
 		r.Logger.Warn("role cannot be taken", "role", role, "err", err)
 	}
 	return lease, since, err

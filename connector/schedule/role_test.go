@@ -24,12 +24,17 @@ type leaser struct {
 	expires time.Time
 	// extend stands before Extend, where it is set.
 	extend func(ctx context.Context) error
-	calls  []string
+	// full is the error of Acquire, where it is set.
+	full  error
+	calls []string
 }
 
 func (l *leaser) Acquire(_ context.Context, role, holder string, ttl time.Duration) (store.Lease, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.full != nil {
+		return store.Lease{}, l.full
+	}
 	if l.lease.Holder != "" && time.Now().Before(l.expires) {
 		return store.Lease{}, store.ErrLeaseHeld
 	}
@@ -302,6 +307,35 @@ func TestOnceMoreGoesOn(t *testing.T) {
 		})
 		if !errors.Is(err, store.ErrLeaseHeld) {
 			t.Errorf("OnceMore gave %v though another holds the role", err)
+		}
+	})
+}
+
+// TestComplaintsAreRare leaves a full disk some room: the log is told once a minute of a role that cannot be taken, and
+// at once of the next trouble after it was.
+func TestComplaintsAreRare(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		l := &leaser{full: errors.New("disk full")}
+		r := roles(l, "a")
+		r.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		complaints := func() int { return strings.Count(log.String(), "role cannot be taken") }
+		hold := func(d time.Duration) {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			r.Hold(ctx, "digest", func(ctx context.Context, _ store.Lease) error { <-ctx.Done(); return nil })
+		}
+		hold(150 * time.Second)
+		if n := complaints(); n != 3 {
+			t.Errorf("%d complaints in two and a half minutes, want 3", n)
+		}
+		l.full = nil
+		hold(time.Second)
+		l.full = errors.New("disk full again")
+		hold(time.Second)
+		if n := complaints(); n != 4 {
+			t.Errorf("%d complaints with the one after it went well, want 4", n)
 		}
 	})
 }

@@ -79,7 +79,10 @@ func grown(b *testing.B, s *Store, rows int) {
 	})
 	b.Run("ages of the outbox", func(b *testing.B) {
 		now := time.Now()
-		timed(b, func() error { _, err := s.LoadOutboxAges(b.Context(), "c", [4]time.Time{now, now, now, now}); return err }, nothing)
+		timed(b, func() error {
+			_, err := s.LoadOutboxAges(b.Context(), "c", [4]time.Time{now, now, now, now})
+			return err
+		}, nothing)
 	})
 	b.Run("dead list", func(b *testing.B) {
 		timed(b, func() error { _, err := s.LoadDeliveries(b.Context(), "c", store.Dead, 100); return err }, nothing)
