@@ -11,10 +11,10 @@ import (
 
 	"flexbrevo/config"
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/figures"
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
-	"flexbrevo/connector/twilio"
 )
 
 // The events that tell figures on the operations contact.
@@ -23,21 +23,8 @@ const (
 	queueHourEvent = "FLEX_QUEUE_HOUR"
 )
 
-const (
-	// figuresStream names the checkpoint of what was told of figures.
-	figuresStream = "figures"
-	// figuresGrace is how long after its end a day or hour is told: what it counts may
-	// be known late, and what was told is not told again.
-	figuresGrace = time.Hour
-	// figuresPast is how far back the first telling goes.
-	figuresPast = 72 * time.Hour
-)
-
-// figuresTold is how far figures were told: days and hours before these.
-type figuresTold struct {
-	Agents string    `json:"agents"` // the first day not told
-	Queues time.Time `json:"queues"` // the first hour not told
-}
+// figuresStream names the checkpoint of what was told of figures.
+const figuresStream = "figures"
 
 // operationsRole tells figures by the statistics schedule while the digest's role
 // is held.
@@ -71,25 +58,15 @@ func (f *flow) tellFigures(ctx context.Context, lease store.Lease) (done bool, e
 	if f.cfg.OperationsContact == "" || !f.cfg.Sync.AgentActivity && !f.cfg.Sync.QueueAnalytics {
 		return true, nil
 	}
-	checkpoints, err := f.store.LoadCheckpoints(ctx, f.cfg.Name)
+	until, ready, err := figures.Complete(ctx, f.store, f.cfg.Name, f.clock())
+	if err != nil || !ready {
+		return false, err
+	}
+	told, err := f.figuresTold(ctx)
 	if err != nil {
 		return false, err
 	}
-	until := f.clock().Add(-figuresGrace)
-	if read := checkpoints[twilio.EventsStream].Through; read.IsZero() {
-		return false, nil
-	} else if read.Before(until) {
-		until = read
-	}
-	waiting, err := f.store.LoadUndigested(ctx, f.cfg.Name, 1)
-	if err != nil || len(waiting) > 0 && waiting[0].At.Before(until) {
-		return false, err
-	}
-	told, err := f.figuresTold(checkpoints[figuresStream].Cursor)
-	if err != nil {
-		return false, err
-	}
-	next := figuresTold{Agents: until.In(f.location()).Format(time.DateOnly), Queues: until.UTC().Truncate(time.Hour)}
+	next := figures.MarkAt(until, f.cfg.Location)
 	events, err := f.figureEvents(ctx, told, next)
 	if err != nil {
 		return false, err
@@ -112,12 +89,16 @@ func (f *flow) location() *time.Location {
 }
 
 // figuresTold reads how far was told; at first some days back.
-func (f *flow) figuresTold(c record.Cursor) (figuresTold, error) {
-	if c == "" {
-		from := f.clock().Add(-figuresPast)
-		return figuresTold{Agents: from.In(f.location()).Format(time.DateOnly), Queues: from.UTC().Truncate(time.Hour)}, nil
+func (f *flow) figuresTold(ctx context.Context) (figures.Mark, error) {
+	checkpoints, err := f.store.LoadCheckpoints(ctx, f.cfg.Name)
+	if err != nil {
+		return figures.Mark{}, err
 	}
-	var told figuresTold
+	c := checkpoints[figuresStream].Cursor
+	if c == "" {
+		return figures.MarkAt(f.clock().Add(-figures.Past), f.cfg.Location), nil
+	}
+	var told figures.Mark
 	if err := json.Unmarshal([]byte(c), &told); err != nil {
 		return told, errors.New("the checkpoint of figures cannot be read")
 	}
@@ -125,10 +106,10 @@ func (f *flow) figuresTold(c record.Cursor) (figuresTold, error) {
 }
 
 // figureEvents makes one event of each agent's day and of each queue's hour.
-func (f *flow) figureEvents(ctx context.Context, from, until figuresTold) ([]store.EventChange, error) {
+func (f *flow) figureEvents(ctx context.Context, from, until figures.Mark) ([]store.EventChange, error) {
 	var out []store.EventChange
 	if f.cfg.Sync.AgentActivity {
-		days, err := LoadAgentDays(ctx, f.store, f.cfg.Name, from.Agents, until.Agents)
+		days, err := figures.LoadAgentDays(ctx, f.store, f.cfg.Name, from.Agents, until.Agents)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +118,7 @@ func (f *flow) figureEvents(ctx context.Context, from, until figuresTold) ([]sto
 		}
 	}
 	if f.cfg.Sync.QueueAnalytics {
-		hours, err := LoadQueueHours(ctx, f.store, f.cfg.Name, from.Queues, until.Queues)
+		hours, err := figures.LoadQueueHours(ctx, f.store, f.cfg.Name, from.Queues, until.Queues)
 		if err != nil {
 			return nil, err
 		}
@@ -149,18 +130,11 @@ func (f *flow) figureEvents(ctx context.Context, from, until figuresTold) ([]sto
 }
 
 // agentDayEvent dates an agent's day at its end.
-func (f *flow) agentDayEvent(d AgentDay) store.EventChange {
-	p := map[string]any{
-		"day": d.Day, "agent": d.Agent, "worker_sid": d.Worker, "offered": d.Offered, "accepted": d.Accepted,
-		"rejected": d.Rejected, "timed_out": d.TimedOut, "handled": d.Handled,
-		"talk_time": d.Talk, "wrapup_time": d.Wrap, "handle_time": d.Handle,
-	}
-	if d.CSAT != nil {
-		p["csat"] = *d.CSAT
-	}
+func (f *flow) agentDayEvent(d figures.AgentDay) store.EventChange {
+	p := d.Properties()
 	activities := map[string]any{}
 	for name, seconds := range d.Activities {
-		activities[propertyName(name)] = seconds
+		activities[figures.PropertyName(name)] = seconds
 	}
 	if len(activities) > 0 {
 		p["activities"] = activities
@@ -170,17 +144,9 @@ func (f *flow) agentDayEvent(d AgentDay) store.EventChange {
 }
 
 // queueHourEvent dates a queue's hour at its end.
-func (f *flow) queueHourEvent(h QueueHour) store.EventChange {
+func (f *flow) queueHourEvent(h figures.QueueHour) store.EventChange {
 	hour := h.Hour.UTC().Format("2006-01-02T15")
-	p := map[string]any{
-		"hour": h.Hour.UTC().Format(time.RFC3339), "queue": h.Name, "queue_sid": h.Queue, "channel": h.Channel,
-		"offered": h.Offered, "accepted": h.Accepted, "abandoned": h.Abandoned, "short_abandoned": h.ShortAbandoned,
-		"average_wait": h.AverageWait, "longest_wait": h.LongestWait,
-	}
-	if h.ServiceLevel != nil {
-		p["service_level"] = *h.ServiceLevel
-	}
-	return f.figureEvent(fact.Queue, h.Queue, queueHourEvent, "queue.hour:"+h.Queue+":"+h.Channel+":"+hour, h.Hour.Add(time.Hour), p)
+	return f.figureEvent(fact.Queue, h.Queue, queueHourEvent, "queue.hour:"+h.Queue+":"+h.Channel+":"+hour, h.Hour.Add(time.Hour), h.Properties())
 }
 
 func (f *flow) figureEvent(kind fact.Kind, sid, name, key string, at time.Time, properties map[string]any) store.EventChange {
@@ -188,16 +154,6 @@ func (f *flow) figureEvent(kind fact.Kind, sid, name, key string, at time.Time, 
 		Key: key, CustomerID: f.operationsCustomer(), Fact: fact.Key{Kind: kind, SID: sid}, Type: key, Lane: record.Backfill,
 		Event: record.Event{Name: name, ID: key, At: at.UTC(), Properties: properties, Rule: "operations_contact"},
 	}
-}
-
-// propertyName makes a name of an activity that Brevo takes (facts/brevo.md 4.1).
-func propertyName(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' {
-			return r
-		}
-		return '_'
-	}, s)
 }
 
 // operationsCustomer is the customer that stands for the operations contact: the

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/figures"
 	"flexbrevo/connector/store"
 )
 
@@ -45,7 +46,7 @@ func LoadAgents(ctx context.Context, s store.Store, connector string) ([]Agent, 
 
 func agentOf(f *fact.Fact) Agent {
 	a := Agent{
-		SID: f.SID, Name: workerName(f), Activity: f.Text(fact.State), Skills: []string{}, Channels: map[string]AgentChannel{},
+		SID: f.SID, Name: figures.NameOf(f), Activity: f.Text(fact.State), Skills: []string{}, Channels: map[string]AgentChannel{},
 		Gone: !f.Time(fact.Deleted).IsZero(),
 	}
 	if routing, ok := f.Attributes["routing"].V.(map[string]any); ok {
@@ -64,13 +65,4 @@ func agentOf(f *fact.Fact) Agent {
 		}
 	}
 	return a
-}
-
-// workerName is the full name of an agent or, for queues as for agents without one,
-// what Twilio calls them.
-func workerName(f *fact.Fact) string {
-	if full, ok := f.Attributes["full_name"].V.(string); ok && full != "" {
-		return full
-	}
-	return f.Text(fact.FriendlyName)
 }

@@ -211,7 +211,7 @@ func readQueueNumbers(ctx context.Context, s store.Store, connector string, now 
 		byQueue[p.SID] = len(out)
 		out = append(out, q)
 	}
-	names, err := namesOf(ctx, s, connector, fact.Queue, len(out), func(i int) string { return out[i].Queue })
+	names, err := figures.NamesOf(ctx, s, connector, fact.Queue, len(out), func(i int) string { return out[i].Queue })
 	for i := range out {
 		out[i].Name = names[out[i].Queue]
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flexbrevo/connector"
+	"flexbrevo/connector/figures"
 	"flexbrevo/connector/simulator/oracle"
 	"flexbrevo/connector/simulator/world"
 	"flexbrevo/connector/store"
@@ -130,7 +131,7 @@ func TestMeansOfAgentsDays(t *testing.T) {
 	}
 	w, _ := aWeek(8)
 	now := w.Options().End.Add(30 * time.Hour)
-	days, err := connector.LoadAgentDays(t.Context(), syncedAt(t, w, now), "twilio_flex", "2026-01-01", "2027-01-01")
+	days, err := figures.LoadAgentDays(t.Context(), syncedAt(t, w, now), "twilio_flex", "2026-01-01", "2027-01-01")
 	if err != nil {
 		t.Fatal(err)
 	}

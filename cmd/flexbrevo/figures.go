@@ -12,6 +12,7 @@ import (
 
 	"flexbrevo/config"
 	"flexbrevo/connector"
+	"flexbrevo/connector/figures"
 )
 
 func (c *cli) figuresCommand() *cobra.Command {
@@ -74,7 +75,7 @@ func (c *cli) figures(ctx context.Context, what, since, until string, asJSON boo
 				fmt.Fprintf(c.err, "%s: sync.agent_activity is off\n", k.Name)
 			}
 			end := to.Add(-time.Nanosecond).In(k.Location).AddDate(0, 0, 1).Format(time.DateOnly)
-			days, e := connector.LoadAgentDays(ctx, st, k.Name, from.In(k.Location).Format(time.DateOnly), end)
+			days, e := figures.LoadAgentDays(ctx, st, k.Name, from.In(k.Location).Format(time.DateOnly), end)
 			err = errors.Join(err, e)
 			all[k.Name] = days
 			if !asJSON {
@@ -85,7 +86,7 @@ func (c *cli) figures(ctx context.Context, what, since, until string, asJSON boo
 		if !k.Sync.QueueAnalytics {
 			fmt.Fprintf(c.err, "%s: sync.queue_analytics is off\n", k.Name)
 		}
-		hours, e := connector.LoadQueueHours(ctx, st, k.Name, from.Truncate(time.Hour), to)
+		hours, e := figures.LoadQueueHours(ctx, st, k.Name, from.Truncate(time.Hour), to)
 		err = errors.Join(err, e)
 		all[k.Name] = hours
 		if !asJSON {
@@ -114,7 +115,7 @@ func span(k *config.Connector, since, until string, now time.Time) (from, to tim
 	return from, to, nil
 }
 
-func (c *cli) sayAgents(days []connector.AgentDay) {
+func (c *cli) sayAgents(days []figures.AgentDay) {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "day\tagent\toffered\taccepted\trejected\ttimed out\thandled\ttalk\twrap-up\tcsat\tactivities")
 	for _, d := range days {
@@ -153,7 +154,7 @@ func (c *cli) sayWorkers(agents []connector.Agent) {
 	_ = w.Flush() // a terminal that is gone
 }
 
-func (c *cli) sayQueues(hours []connector.QueueHour) {
+func (c *cli) sayQueues(hours []figures.QueueHour) {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "hour (UTC)\tqueue\tchannel\toffered\taccepted\tabandoned\tshort\tavg wait\tlongest\tservice level")
 	for _, h := range hours {
