@@ -35,6 +35,8 @@ type OAuthOptions struct {
 	// Scopes replaces those this package needs. They are always asked for by name:
 	// a token asked for without scopes may do everything.
 	Scopes []string
+	// Further are asked for beside those this package needs.
+	Further []string
 }
 
 // neededScopes is what the calls of this package need; ":write" does not include
@@ -115,7 +117,7 @@ func newTokens(o OAuthOptions, usual string, wire http.RoundTripper, clock func(
 	}
 	scopes := o.Scopes
 	if len(scopes) == 0 {
-		scopes = neededScopes()
+		scopes = append(neededScopes(), o.Further...)
 	}
 	return &tokens{
 		config: clientcredentials.Config{

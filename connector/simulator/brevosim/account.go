@@ -37,6 +37,10 @@ type account struct {
 	takenOff   map[listing]struct{}    // memberships that marketing ended
 	violations []string
 	merges     int
+
+	objects         map[string]map[string]*ObjectRecord // of custom objects, by type and ext_id
+	lastObject      int64
+	objectProcesses int // upserts that were accepted
 }
 
 type deletedKey struct {
@@ -66,6 +70,7 @@ func newAccount(longest time.Duration, lag func() time.Duration, now time.Time) 
 		lag:      lag,
 		deleted:  map[deletedKey]struct{}{},
 		takenOff: map[listing]struct{}{},
+		objects:  map[string]map[string]*ObjectRecord{},
 	}
 	for k := range kinds {
 		a.holder[k] = map[string]*contact{}

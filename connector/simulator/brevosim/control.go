@@ -25,6 +25,7 @@ func (s *Server) control() {
 	show("calls", func(*http.Request) any { return callRows(s.Calls()) })
 	show("violations", func(*http.Request) any { return slices.Concat([]string{}, s.Violations()) })
 	show("summary", func(*http.Request) any { return s.Summary() })
+	show("objects/{type}", func(r *http.Request) any { return s.Objects(r.PathValue("type")) })
 	show("lists", func(*http.Request) any { return s.Lists() })
 	show("attributes", func(*http.Request) any { return s.Attributes() })
 	show("faults", func(*http.Request) any { return faultsSetting(s.faults.Load().Faults) })

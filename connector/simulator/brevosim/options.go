@@ -89,6 +89,15 @@ type Quirks struct {
 	LagSingleReads bool `json:"lag_single_reads"`
 	// RefusedPhones are beginnings, digits only, of numbers that are well formed and refused all the same (1.8).
 	RefusedPhones []string `json:"refused_phones"`
+	// CustomObjects are the types of custom objects that were made in the account, each with the attributes that it has,
+	// none meaning any; nil means that the plan has no custom objects (5).
+	CustomObjects map[string][]string `json:"custom_objects"`
+	// ObjectTypeMissing answers an upsert to another type; zero means 400 (5).
+	ObjectTypeMissing int `json:"object_type_missing"`
+	// ObjectProcessesFail is how many upserts of the account, from the first one, are accepted and fail later (5).
+	ObjectProcessesFail int `json:"object_processes_fail"`
+	// RefusedRecords are beginnings of ext_ids that make a whole upsert a 400 (5).
+	RefusedRecords []string `json:"refused_records"`
 	// Allow lists what is then no violation.
 	Allow Allow `json:"allow"`
 }

@@ -65,8 +65,8 @@ func endpoints() []endpoint {
 		{"GET", "/processes", BucketOther, scopeContactsRead, (*Server).getProcesses},
 		{"GET", "/processes/{processId}", BucketOther, scopeContactsRead, (*Server).getProcess},
 
-		{"GET", object + "/records", BucketOther, scopeObjectsRead, (*Server).notInPlan},
-		{"POST", object + "/batch/upsert", BucketOther, scopeObjectsWrite, (*Server).notInPlan},
+		{"GET", object + "/records", BucketOther, scopeObjectsRead, (*Server).listObjects},
+		{"POST", object + "/batch/upsert", BucketOther, scopeObjectsWrite, (*Server).upsertObjects},
 		{"POST", object + "/batch/delete", BucketOther, scopeObjectsWrite, (*Server).notInPlan},
 		{"GET", "/crm/notes", BucketOther, scopeCRMRead, (*Server).notInPlan},
 		{"POST", "/crm/notes", BucketOther, scopeCRMWrite, (*Server).notInPlan},
