@@ -84,6 +84,7 @@ var explanations = map[string][2]string{
 	"connector_name":   {"is no name for a connector", "expected letters, digits, _ and -, at most 64"},
 	"redact_path":      {"is no path", "expected keys joined by dots, such as attributes.notes"},
 	"link":             {"is no link", "expected https://… with {task_sid} or {conversation_sid} in it, and nothing else in braces"},
+	"object_type":      {"is no name of a type of custom object", "expected lower-case letters, digits and _, at most 32"},
 	"schedule":         {"is no schedule", "expected a cron spec such as */5 * * * *, or @every 15s"},
 }
 
@@ -99,6 +100,7 @@ func (l *loader) validator() *validator.Validate {
 		"listen":         func(text, _ string) bool { return isListenAddress(text) },
 		"store_url":      func(text, _ string) bool { return isStoreURL(text) },
 		"connector_name": func(text, _ string) bool { return connectorPattern.MatchString(text) },
+		"object_type":    func(text, _ string) bool { return objectTypePattern.MatchString(text) },
 		"link":           func(text, _ string) bool { return isLink(text) },
 		"redact_path":    func(text, _ string) bool { return redactPattern.MatchString(text) },
 		"schedule": func(text, _ string) bool {
@@ -221,6 +223,7 @@ func (l *loader) checkConnector(namespace string, c *Connector) {
 	l.checkBrevoCredentials(namespace, c)
 	l.checkSyncObjects(namespace, c)
 	l.checkChannels(namespace, c)
+	l.checkCustomObjects(namespace, c)
 	if c.OperationsContact != "" && !c.Sync.AgentActivity && !c.Sync.QueueAnalytics {
 		l.warn(l.place(namespace+".OperationsContact").at, "no figures are kept that it could be told",
 			"switch on sync.agent_activity or sync.queue_analytics")

@@ -61,6 +61,8 @@ type Connector struct {
 	ConversationSettle time.Duration `yaml:"conversation_settle" validate:"min=0,max=1h" desc:"how long after its last task a conversation may go on"`
 	OperationsContact  string        `yaml:"operations_contact" validate:"omitempty,email" desc:"email of the contact in Brevo that is told the figures of agents and queues, as events; empty for none"`
 
+	CustomObjects CustomObjects `yaml:"custom_objects" desc:"custom objects in Brevo that are told the figures of agents and queues"`
+
 	Sync         Sync           `yaml:"sync" desc:"what is read"`
 	Channels     []string       `yaml:"channels" validate:"dive,channel" desc:"the channels that count; empty means all"`
 	Lists        Lists          `yaml:"lists" desc:"Brevo lists, by number or name"`
@@ -334,6 +336,8 @@ func defaultConnector(brevo Brevo) Connector {
 		},
 		Identity: Identity{Create: CreateAll, WithoutAddress: WithoutAddressWait, OnConflict: OnConflictDrop, OnDeleted: OnDeletedLeave},
 		Events:   Events{MaxAge: 72 * time.Hour},
-		Brevo:    brevo,
+
+		CustomObjects: CustomObjects{Since: 72 * time.Hour},
+		Brevo:         brevo,
 	}
 }

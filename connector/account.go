@@ -36,6 +36,7 @@ type account struct {
 type choices struct {
 	maxAge            map[string]time.Duration
 	merges, recreates map[string]bool
+	scopes            []string // of Brevo that only some configurations need
 }
 
 func newChoices() *choices {
@@ -44,6 +45,7 @@ func newChoices() *choices {
 
 func (o *choices) add(c *config.Connector) {
 	o.maxAge[c.Name] = c.Events.MaxAge
+	o.scopes = append(o.scopes, c.FurtherScopes()...)
 	o.merges[c.Name] = c.Identity.OnConflict == config.OnConflictMerge
 	o.recreates[c.Name] = c.Identity.OnDeleted == config.OnDeletedRecreate
 }
@@ -58,7 +60,7 @@ func (s *Service) newAccount(name string, c config.Brevo, by *choices) (*account
 		HTTP: trusting{s.carrier("brevo")}, Clock: s.o.Clock, Logger: a.logger, LogCalls: s.logCalls,
 	}
 	if c.OAuth.ClientID != "" {
-		o.OAuth = &brevo.OAuthOptions{ClientID: c.OAuth.ClientID, ClientSecret: c.OAuth.ClientSecret.Reveal()}
+		o.OAuth = &brevo.OAuthOptions{ClientID: c.OAuth.ClientID, ClientSecret: c.OAuth.ClientSecret.Reveal(), Further: by.scopes}
 	}
 	var err error
 	if a.destination, err = brevo.New(o); err != nil {

@@ -66,8 +66,12 @@ func (f *flow) tellFigures(ctx context.Context, lease store.Lease) (done bool, e
 	if err != nil {
 		return false, err
 	}
-	next := figures.MarkAt(until, f.cfg.Location)
-	events, err := f.figureEvents(ctx, told, next)
+	others, err := f.figuresElsewhere(ctx)
+	if err != nil {
+		return false, err
+	}
+	from, next := others.bounds(told, figures.MarkAt(until, f.cfg.Location))
+	events, err := f.figureEvents(ctx, from, next)
 	if err != nil {
 		return false, err
 	}

@@ -6,5 +6,7 @@ import "flexbrevo/connector/part"
 // which the build tag no_NAME leaves out; part_NAME_off.go then refuses a
 // configuration that asks for it.
 func parts() []part.Maker {
-	return []part.Maker{}
+	return []part.Maker{
+		objectsPart(),
+	}
 }

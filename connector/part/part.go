@@ -11,6 +11,7 @@ import (
 
 	"flexbrevo/config"
 	"flexbrevo/connector/brevo"
+	"flexbrevo/connector/figures"
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
@@ -28,6 +29,15 @@ type Part interface {
 	Pass(ctx context.Context) error
 	// State says how the part stands, from the store alone.
 	State(ctx context.Context) (State, error)
+}
+
+// FigureTeller is a part that tells agents' days and queues' hours somewhere itself.
+// While it does, the operations contact is not told them; while it cannot, the contact
+// is told what comes after that which the part has told.
+type FigureTeller interface {
+	// TellsFigures says which of the two it tells now, and how far each was told, from
+	// the store alone.
+	TellsFigures(ctx context.Context) (agents, queues bool, through figures.Mark, err error)
 }
 
 // State is how a part stands.
