@@ -63,6 +63,8 @@ type Connector struct {
 
 	CustomObjects CustomObjects `yaml:"custom_objects" desc:"custom objects in Brevo that are told the figures of agents and queues"`
 
+	CRM []CRMRule `yaml:"crm" keyed:"Name" validate:"dive" desc:"notes and tasks on contacts' timelines in Brevo's CRM, by name"`
+
 	Sync         Sync           `yaml:"sync" desc:"what is read"`
 	Channels     []string       `yaml:"channels" validate:"dive,channel" desc:"the channels that count; empty means all"`
 	Lists        Lists          `yaml:"lists" desc:"Brevo lists, by number or name"`

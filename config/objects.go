@@ -40,5 +40,8 @@ func (c *Connector) FurtherScopes() []string {
 	if c.CustomObjects.IsSet() {
 		scopes = append(scopes, "objects:write")
 	}
+	if len(c.CRM) > 0 {
+		scopes = append(scopes, "crm:read", "crm:write")
+	}
 	return scopes
 }

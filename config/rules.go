@@ -79,6 +79,7 @@ func (l *loader) spec(namespace string, c *Connector) mapping.Spec {
 		}
 		spec.CSAT = append(spec.CSAT, mapping.CSATSpec{From: from, When: when, Scale: csat.Scale, At: at, Keys: keys})
 	}
+	spec.Cases = l.caseSpecs(namespace, c)
 	return spec
 }
 

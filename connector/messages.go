@@ -18,7 +18,7 @@ func needsMessages(c *config.Connector) bool {
 	if !c.Sync.Conversations {
 		return false
 	}
-	return c.Rules.Events[profile.MessageReceived] != nil || c.Rules.Events[profile.MessageSent] != nil ||
+	return c.Rules.Reads(profile.MessageReceived) || c.Rules.Reads(profile.MessageSent) ||
 		reads(c.Rules, "conversation.messages", "conversation.messages_received", "conversation.messages_sent", "conversation.first_response_time")
 }
 

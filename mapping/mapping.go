@@ -116,6 +116,8 @@ type Spec struct {
 	AbandonedAt Position
 	// CSAT are the places of satisfaction scores, tried in order.
 	CSAT []CSATSpec
+	// Cases are the rules of what is written on contacts' timelines, in file order.
+	Cases []CaseSpec
 	// Location is the zone in which a moment becomes a date; nil means UTC.
 	Location *time.Location
 }

@@ -19,6 +19,8 @@ type Rules struct {
 	Lists []*List
 	// CSAT are the configured places of scores in the order they are tried; empty where none is configured.
 	CSAT []*CSAT
+	// Cases are in file order.
+	Cases []*Case
 }
 
 // Compile checks and compiles all rules. All problems are returned at once, in the order of the rules; the Rules are
@@ -38,6 +40,9 @@ func Compile(spec Spec) (*Rules, Problems) {
 	c.abandoned()
 	for _, csat := range spec.CSAT {
 		c.csat(csat)
+	}
+	for _, one := range spec.Cases {
+		c.crmCase(one)
 	}
 	if c.problems.Failed() {
 		return nil, c.problems
@@ -84,6 +89,19 @@ func (r *Rules) Paths() []string {
 	for _, csat := range r.CSAT {
 		expressions = append(expressions, csat.from)
 		addCondition(csat.when)
+	}
+	for _, one := range r.Cases {
+		addCondition(one.when)
+		for _, template := range [...]*Template{one.note, one.task} {
+			if template == nil {
+				continue
+			}
+			for _, part := range template.parts {
+				if part.value != nil {
+					expressions = append(expressions, part.value)
+				}
+			}
+		}
 	}
 	var paths []string
 	for _, expression := range expressions {

@@ -282,7 +282,7 @@ func (d *Digest) decode(r record.Record) (decoded Decoded, err error) {
 }
 
 func (d *Digest) wantsRaw(eventType string) bool {
-	return d.o.Rules.Events[eventType] != nil && !profile.Raised(eventType)
+	return d.o.Rules.Reads(eventType) && !profile.Raised(eventType)
 }
 
 func rawFact(raw RawEvent, at time.Time) *fact.Fact {
