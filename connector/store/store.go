@@ -55,6 +55,7 @@ type Store interface {
 	Learner
 	Listener
 	FactReader
+	Chronicler
 	Reader
 
 	// Prune removes at most limit old rows of each kind: records that are digested

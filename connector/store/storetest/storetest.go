@@ -20,6 +20,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range []map[string]func(*fixture){
 		ageTests,
 		answerTests,
+		caseTests,
 		backfillTests,
 		captureTests,
 		careTests,
