@@ -16,6 +16,7 @@ func (s *Service) joinParts(f *flow) error {
 		Config: f.cfg, Account: f.account.name, Store: s.o.Store,
 		Twilio: f.source, Brevo: f.account.destination, Transport: s.transport,
 		Logger: f.logger, Clock: s.o.Clock, Keep: f.keepPosted,
+		Wants: wants(f.cfg.Sync),
 		Hold: func(ctx context.Context, role string, work func(context.Context, store.Lease) error) {
 			s.roles.Hold(ctx, role+":"+f.cfg.Name, work)
 		},

@@ -66,6 +66,8 @@ type Site struct {
 	Transport http.RoundTripper
 	Logger    *slog.Logger
 	Clock     func() time.Time
+	// Wants says whether the connector's sync switches let an event type through.
+	Wants func(eventType string) bool
 	// Keep stores records that somebody sent, as webhooks are stored, and returns once
 	// they are durable. It gives pipeline.ErrBusy while the store is behind.
 	Keep func(ctx context.Context, records []record.Record) error

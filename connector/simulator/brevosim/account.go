@@ -38,6 +38,8 @@ type account struct {
 	violations []string
 	merges     int
 
+	notes           []Note
+	tasks           []Task                              // of the CRM
 	objects         map[string]map[string]*ObjectRecord // of custom objects, by type and ext_id
 	lastObject      int64
 	objectProcesses int // upserts that were accepted

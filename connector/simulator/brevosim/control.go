@@ -26,6 +26,8 @@ func (s *Server) control() {
 	show("violations", func(*http.Request) any { return slices.Concat([]string{}, s.Violations()) })
 	show("summary", func(*http.Request) any { return s.Summary() })
 	show("objects/{type}", func(r *http.Request) any { return s.Objects(r.PathValue("type")) })
+	show("notes", func(*http.Request) any { return slices.Concat([]Note{}, s.Notes()) })
+	show("tasks", func(*http.Request) any { return slices.Concat([]Task{}, s.Tasks()) })
 	show("lists", func(*http.Request) any { return s.Lists() })
 	show("attributes", func(*http.Request) any { return s.Attributes() })
 	show("faults", func(*http.Request) any { return faultsSetting(s.faults.Load().Faults) })

@@ -98,6 +98,9 @@ type Quirks struct {
 	ObjectProcessesFail int `json:"object_processes_fail"`
 	// RefusedRecords are beginnings of ext_ids that make a whole upsert a 400 (5).
 	RefusedRecords []string `json:"refused_records"`
+	// CRM says that the plan has the CRM (5); HTMLNotes shows notes as pages, as an editor would keep them.
+	CRM       bool `json:"crm"`
+	HTMLNotes bool `json:"html_notes"`
 	// Allow lists what is then no violation.
 	Allow Allow `json:"allow"`
 }

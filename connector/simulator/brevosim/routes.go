@@ -68,8 +68,11 @@ func endpoints() []endpoint {
 		{"GET", object + "/records", BucketOther, scopeObjectsRead, (*Server).listObjects},
 		{"POST", object + "/batch/upsert", BucketOther, scopeObjectsWrite, (*Server).upsertObjects},
 		{"POST", object + "/batch/delete", BucketOther, scopeObjectsWrite, (*Server).notInPlan},
-		{"GET", "/crm/notes", BucketOther, scopeCRMRead, (*Server).notInPlan},
-		{"POST", "/crm/notes", BucketOther, scopeCRMWrite, (*Server).notInPlan},
+		{"GET", "/crm/notes", BucketOther, scopeCRMRead, (*Server).listNotes},
+		{"POST", "/crm/notes", BucketOther, scopeCRMWrite, (*Server).createNote},
+		{"GET", "/crm/tasks", BucketOther, scopeCRMRead, (*Server).listTasks},
+		{"POST", "/crm/tasks", BucketOther, scopeCRMWrite, (*Server).createTask},
+		{"GET", "/crm/tasktypes", BucketOther, scopeCRMRead, (*Server).listTaskTypes},
 	}
 }
 
