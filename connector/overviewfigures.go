@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/figures"
 	"flexbrevo/connector/store"
 )
 
@@ -156,7 +157,7 @@ func (s *Service) queueNames(ctx context.Context, f *flow, sids []string) (map[s
 	if len(sids) == 0 {
 		return nil, nil
 	}
-	return namesOf(ctx, s.o.Store, f.cfg.Name, fact.Queue, len(sids), func(i int) string { return sids[i] })
+	return figures.NamesOf(ctx, s.o.Store, f.cfg.Name, fact.Queue, len(sids), func(i int) string { return sids[i] })
 }
 
 func sumDays(parts []store.AgentPart) []dayFigures {
