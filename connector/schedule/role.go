@@ -19,7 +19,8 @@ type Roles struct {
 	TTL    time.Duration
 	Logger *slog.Logger
 
-	mu sync.Mutex
+	mu        sync.Mutex
+	sightings map[string]sighting // by role
 	// complained is when the log was last told that a role cannot be taken, by role.
 	complained map[string]time.Time
 }
@@ -48,10 +49,14 @@ func (r *Roles) Hold(ctx context.Context, role string, work func(ctx context.Con
 }
 
 // Once takes the role, or gives store.ErrLeaseHeld, does work under it and gives
-// it back. Where the lease was lost meanwhile the error is ErrLeaseLost, whatever the
+// it back. A role whose lease is ahead of the database's clock is watched first, for as
+// long as a lease lasts. Where the lease was lost meanwhile the error is ErrLeaseLost, whatever the
 // work says: it was cut short, and may not know it.
 func (r *Roles) Once(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error) error {
 	lease, since, err := r.acquire(ctx, role)
+	for errors.Is(err, store.ErrLeaseHeld) && r.watching(role) && pause(ctx, r.ttl()/30) {
+		lease, since, err = r.acquire(ctx, role)
+	}
 	if err != nil {
 		return err
 	}
@@ -94,6 +99,9 @@ func (r *Roles) acquire(ctx context.Context, role string) (store.Lease, time.Tim
 	call, done := context.WithTimeout(ctx, r.ttl()/3)
 	defer done()
 	lease, err := r.Store.Acquire(call, role, r.Holder, r.ttl())
+	if errors.Is(err, store.ErrLeaseHeld) {
+		lease, err = r.takeAhead(call, role)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch last, told := r.complained[role]; {

@@ -27,6 +27,7 @@ type leaser struct {
 	// full is the error of Acquire, where it is set.
 	full  error
 	calls []string
+	looks int
 }
 
 func (l *leaser) Acquire(_ context.Context, role, holder string, ttl time.Duration) (store.Lease, error) {
@@ -67,6 +68,20 @@ func (l *leaser) Release(_ context.Context, lease store.Lease) error {
 		l.lease.Holder = ""
 	}
 	return nil
+}
+
+// extending extends the lease for whoever holds it, as long as they live.
+func (l *leaser) extending(living context.Context) {
+	for every := time.NewTicker(5 * time.Second); ; {
+		select {
+		case <-living.Done():
+			return
+		case <-every.C:
+			l.mu.Lock()
+			l.expires = time.Now().Add(15 * time.Second)
+			l.mu.Unlock()
+		}
+	}
 }
 
 func roles(l *leaser, holder string) *schedule.Roles {
@@ -298,13 +313,16 @@ func TestOnceMoreGoesOn(t *testing.T) {
 			t.Errorf("the work was begun %d times, %v; want 3 and no error", begun, err)
 		}
 		slow.Store(true)
+		living, die := context.WithCancel(t.Context())
 		err = roles(l, "a").OnceMore(t.Context(), "deliver", func(ctx context.Context, _ store.Lease) error {
 			<-ctx.Done()
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			l.lease, l.expires = store.Lease{Role: "deliver", Holder: "b", Term: 99}, time.Now().Add(time.Hour)
+			l.lease, l.expires = store.Lease{Role: "deliver", Holder: "b", Term: 99}, time.Now().Add(15*time.Second)
+			go l.extending(living)
 			return nil
 		})
+		die()
 		if !errors.Is(err, store.ErrLeaseHeld) {
 			t.Errorf("OnceMore gave %v though another holds the role", err)
 		}

@@ -413,6 +413,7 @@ type Lease struct {
 
 // Leaser hands out roles, by the database's clock.
 type Leaser interface {
+	Forward
 	// Acquire takes a role that is free or expired, or ErrLeaseHeld.
 	Acquire(ctx context.Context, role, holder string, ttl time.Duration) (Lease, error)
 	// Extend prolongs a lease from now, or ErrLeaseLost.

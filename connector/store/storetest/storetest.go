@@ -19,6 +19,7 @@ import (
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range []map[string]func(*fixture){
 		ageTests,
+		aheadTests,
 		answerTests,
 		caseTests,
 		backfillTests,
