@@ -16,8 +16,8 @@ import (
 // copyBatch is how many rows of a copy travel in one statement.
 const copyBatch = 500
 
-// leasesTable is the one table that is not copied: its leases are promises of the
-// database they were made in.
+// leasesTable is not copied: its leases are promises of the database they were made
+// in.
 const leasesTable = "leases"
 
 // CopiedTable is a table that was copied, as it reads in both stores.
@@ -29,7 +29,7 @@ type CopiedTable struct {
 }
 
 // Copy copies a store, as it is at one moment, into another one that is empty: all
-// tables but the leases, in one transaction. Then it reads the copy and compares
+// tables but leases and counts, in one transaction. Then it reads the copy and compares
 // counts and checksums. The first store may be in use, also by a pipeline; the
 // second must not be. told is called before each table and may be nil.
 func Copy(ctx context.Context, from, to *Store, told func(table string)) ([]CopiedTable, error) {
@@ -257,7 +257,7 @@ func (t *tx) tables() ([]string, error) {
 	err := t.query(text+` ORDER BY 1`, func(r row) error {
 		var name string
 		err := r.Scan(&name)
-		if name != leasesTable && name != migrations.VersionTable {
+		if name != leasesTable && name != countsTable && name != migrations.VersionTable {
 			tables = append(tables, name)
 		}
 		return err

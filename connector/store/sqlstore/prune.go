@@ -32,7 +32,10 @@ func (s *Store) Prune(ctx context.Context, p store.Retention, limit int) (int, e
 			DELETE FROM snapshots WHERE connector = $1 AND (kind, until, since, sid) IN (
 				SELECT kind, until, since, sid FROM snapshots WHERE connector = $1 AND until < $2 LIMIT $3)`)
 		total = records + deliveries + snapshots
-		return err
+		if err != nil {
+			return err
+		}
+		return t.foldCounts(manyCounts)
 	})
 	if err != nil {
 		return 0, err

@@ -20,7 +20,7 @@ func (s *Store) LoadSummary(ctx context.Context, connector string, now time.Time
 	err := s.read(ctx, "load summary", func(t *tx) (err error) {
 		connector := name(connector)
 		for _, count := range []func(*store.Summary, string) error{
-			t.countRecords, t.countDeliveries, t.countFacts, t.countCustomers, t.countOmissions,
+			t.countRecords, t.countUnsettled, t.loadCounts,
 		} {
 			if err := count(sum, connector); err != nil {
 				return err
@@ -61,45 +61,16 @@ func (t *tx) countRecords(sum *store.Summary, connector string) error {
 	return err
 }
 
-func (t *tx) countDeliveries(sum *store.Summary, connector string) error {
+// countUnsettled counts the deliveries that are not settled, or dead, by their index.
+func (t *tx) countUnsettled(sum *store.Summary, connector string) error {
 	return t.query(`
-		SELECT kind, state, COUNT(*) FROM deliveries WHERE connector = $1 GROUP BY state, kind`, func(r row) error {
+		SELECT kind, state, COUNT(*) FROM deliveries
+		WHERE connector = $1 AND state IN ('pending', 'sending', 'unknown', 'dead') GROUP BY state, kind`, func(r row) error {
 		var kind store.DeliveryKind
 		var state store.DeliveryState
 		var n int
 		err := r.Scan(&kind, &state, &n)
-		if sum.Deliveries[kind] == nil {
-			sum.Deliveries[kind] = map[store.DeliveryState]int{}
-		}
-		sum.Deliveries[kind][state] = n
-		return err
-	}, connector)
-}
-
-func (t *tx) countFacts(sum *store.Summary, connector string) error {
-	return t.query(`SELECT kind, COUNT(*) FROM facts WHERE connector = $1 GROUP BY kind`, func(r row) error {
-		var kind fact.Kind
-		var n int
-		err := r.Scan(&kind, &n)
-		sum.Facts[kind] = n
-		return err
-	}, connector)
-}
-
-func (t *tx) countCustomers(sum *store.Summary, connector string) error {
-	return t.one(`
-		SELECT COUNT(*), COALESCE(SUM(linked), 0), COALESCE(SUM(conversations), 0) FROM customers
-		WHERE connector = $1 AND merged_into IS NULL`,
-		[]any{&sum.Customers, &sum.Linked, &sum.Conversations}, connector)
-}
-
-func (t *tx) countOmissions(sum *store.Summary, connector string) error {
-	return t.query(`
-		SELECT reason, what, COUNT(*) FROM omissions WHERE connector = $1
-		GROUP BY reason, what ORDER BY COUNT(*) DESC, reason, what`, func(r row) error {
-		var o store.OmissionCount
-		err := r.Scan(&o.Reason, &o.What, &o.Count)
-		sum.Omissions = append(sum.Omissions, o)
+		addDeliveries(sum, kind, state, n)
 		return err
 	}, connector)
 }
