@@ -25,7 +25,7 @@ lint: ## gofmt, vet, staticcheck
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 bench: needs ## the figures of design section 8, each beside the machine's own limits (docs/scale.md)
-	go test -run '^$$' -bench 'Machine|Webhook|Lag' -benchtime 2s ./connector
+	go test -run '^$$' -bench 'Machine|Webhook|Lag|Budget' -benchtime 2s ./connector
 	go test -run '^$$' -bench PullToSettled -benchtime 3x ./cmd/flexbrevo
 	go test -run '^$$' -bench Sync -benchtime 1x ./connector
 	go test -run '^$$' -bench 'Capture|Digest|Deliver|Grown' -benchtime 1s ./connector/store/sqlstore

@@ -159,3 +159,45 @@ func TestCountsAreFolded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCountsAppearBesideAnOldProgram that goes on writing while a newer one brings the
+// schema up to date, and after: a rolling upgrade.
+func TestCountsAppearBesideAnOldProgram(t *testing.T) {
+	t.Parallel()
+	url := postgres.Database(t)
+	old := open(t, url, sqlstore.Options{})
+	tell(t, old, 1, 20)
+	forgetCounts(t, "pgx", url)
+	var writing sync.WaitGroup
+	begun, upgraded := make(chan struct{}), make(chan struct{})
+	writing.Go(func() {
+		rest := -1 // so many rounds are left after the upgrade
+		for round := int64(0); rest != 0; round++ {
+			tell(t, old, 100+round*5, 5)
+			switch {
+			case round == 2:
+				close(begun)
+			case rest > 0:
+				rest--
+			}
+			select {
+			case <-upgraded:
+				if rest < 0 {
+					rest = 3
+				}
+			default:
+			}
+		}
+	})
+	<-begun
+	s := open(t, url, sqlstore.Options{})
+	close(upgraded)
+	writing.Wait()
+	if err := s.CheckCounts(t.Context()); err != nil {
+		t.Error(err)
+	}
+	sum, err := s.LoadSummary(t.Context(), "flex", time.Now())
+	if err != nil || sum.Customers < 35 {
+		t.Errorf("summary %+v, %v", sum, err)
+	}
+}

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,14 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"flexbrevo/connector/fact"
+	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/store/storetest/pgtest"
 	"flexbrevo/migrations"
 )
 
 // BenchmarkGrown times what a daemon and an operator wait for in a store that holds a
-// year of settled work: FLEXBREVO_ROWS deliveries and as many facts, 50,000 unless
-// given. docs/postgres.md has the figures for five million.
+// year of a contact centre: FLEXBREVO_ROWS tasks, 50,000 unless given, with what belongs
+// to them. docs/postgres.md has the figures for five million.
 func BenchmarkGrown(b *testing.B) {
 	rows := 50_000
 	if text := os.Getenv("FLEXBREVO_ROWS"); text != "" {
@@ -52,8 +55,8 @@ func grown(b *testing.B, s *Store, rows int) {
 	defer s.Close()
 	began := time.Now()
 	age(b, s, rows)
-	b.Logf("%d deliveries and facts made in %s", rows, time.Since(began).Round(time.Second))
-	lease, err := s.Acquire(b.Context(), "all", "me", time.Hour)
+	b.Logf("made in %s", time.Since(began).Round(time.Second))
+	lease, err := s.Acquire(b.Context(), "all", "me", 24*time.Hour)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -74,30 +77,68 @@ func grown(b *testing.B, s *Store, rows int) {
 	}
 	nothing := func() error { return nil }
 	b.Run("claim 64 customers", func(b *testing.B) { timed(b, claim, back) })
-	b.Run("summary", func(b *testing.B) {
-		timed(b, func() error { _, err := s.LoadSummary(b.Context(), "c", time.Now()); return err }, nothing)
-	})
-	b.Run("ages of the outbox", func(b *testing.B) {
-		now := time.Now()
-		timed(b, func() error {
-			_, err := s.LoadOutboxAges(b.Context(), "c", [4]time.Time{now, now, now, now})
-			return err
-		}, nothing)
-	})
-	b.Run("dead list", func(b *testing.B) {
-		timed(b, func() error { _, err := s.LoadDeliveries(b.Context(), "c", store.Dead, 100); return err }, nothing)
-	})
-	b.Run("customer", func(b *testing.B) {
-		timed(b, func() error { _, err := s.LoadCustomer(b.Context(), "c", 7); return err }, nothing)
-	})
+	for _, q := range questions(b.Context(), s) {
+		b.Run(q.name, func(b *testing.B) { timed(b, q.ask, nothing) })
+	}
 	b.Run("prune 500", func(b *testing.B) {
+		month := time.Now().AddDate(0, 0, -30)
+		gone := 0
 		timed(b, func() error {
-			_, err := s.Prune(b.Context(), store.Retention{Deliveries: time.Now().AddDate(-1, 0, 0)}, 500)
+			n, err := s.Prune(b.Context(), store.Retention{Deliveries: month, Records: month}, 500)
+			gone += n
 			return err
 		}, nothing)
+		if gone == 0 {
+			b.Error("there was nothing to prune")
+		}
 	})
 	if s.dialect.name == migrations.Postgres {
-		explainClaim(b, s)
+		explained(b, s)
+	}
+}
+
+// question is something that a command or the page asks a store.
+type question struct {
+	name string
+	ask  func() error
+}
+
+func questions(ctx context.Context, s *Store) []question {
+	now := time.Now()
+	day := now.AddDate(0, 0, -1).Format(time.DateOnly)
+	return []question{
+		{"ages of the outbox", func() error {
+			_, err := s.LoadOutboxAges(ctx, "c", [4]time.Time{now, now, now, now})
+			return err
+		}},
+		{"summary (status, page, metrics)", func() error { _, err := s.LoadSummary(ctx, "c", now); return err }},
+		{"dead letters (page, dead list)", func() error { _, err := s.LoadDead(ctx, store.DeadFilter{Connector: "c"}, 101); return err }},
+		{"deliveries, the newest", func() error { _, err := s.LoadDeliveries(ctx, "c", "", 100); return err }},
+		{"customer by address (explain)", func() error {
+			_, err := s.LoadNeighbours(ctx, "c", []store.Token{{Kind: store.Email, Value: "c7@example.com"}}, nil)
+			return err
+		}},
+		{"customer's history (explain)", func() error { _, err := s.LoadHistory(ctx, "c", 7, 100); return err }},
+		{"task (explain)", func() error {
+			_, err := s.LoadFact(ctx, "c", fact.Key{Kind: fact.Task, SID: "WT100000007"})
+			return err
+		}},
+		{"agents' figures of a day", func() error { _, err := s.LoadAgentDays(ctx, "c", day, now.Format(time.DateOnly)); return err }},
+		{"agents' figures of a week (page)", func() error {
+			_, err := s.LoadAgentDays(ctx, "c", now.AddDate(0, 0, -6).Format(time.DateOnly), now.AddDate(0, 0, 1).Format(time.DateOnly))
+			return err
+		}},
+		{"queues' figures of a day", func() error { _, err := s.LoadQueueHours(ctx, "c", now.AddDate(0, 0, -1), now); return err }},
+		{"records of an hour (gaps in status)", func() error {
+			_, err := s.CountRecords(ctx, "c", "events", now.Add(-time.Hour), now)
+			return err
+		}},
+		{"records of a month (backfill, reconcile)", func() error {
+			_, err := s.CountRecords(ctx, "c", "events", now.AddDate(0, 0, -30), now)
+			return err
+		}},
+		{"what waits of a backfill", func() error { _, err := s.LoadWaiting(ctx, "c", record.Backfill); return err }},
+		{"whom to forget by age", func() error { _, err := s.LoadAged(ctx, "c", now, 100); return err }},
 	}
 }
 
@@ -119,53 +160,39 @@ func timed(b *testing.B, do, undo func() error) {
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-median")
 }
 
-// explainClaim logs how PostgreSQL finds what is due.
-func explainClaim(b *testing.B, s *Store) {
+// explained logs how PostgreSQL answers what costs most or is asked most.
+func explained(b *testing.B, s *Store) {
 	b.Helper()
-	err := s.write(b.Context(), "explain", func(t *tx) error {
-		var lines []string
-		err := t.query(`EXPLAIN (ANALYZE, BUFFERS)
-			SELECT customer_id FROM queue WHERE account = 'a' AND lane = 0 AND due_at <= $1 ORDER BY due_at, customer_id LIMIT 64`, func(r row) error {
-			var line string
-			err := r.Scan(&line)
-			lines = append(lines, line)
-			return err
-		}, time.Now().UnixMilli())
-		b.Log("\n" + strings.Join(lines, "\n"))
-		return err
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-}
-
-// age fills a store as a year does: everything settled but the last few hundred.
-func age(b *testing.B, s *Store, rows int) {
-	b.Helper()
-	series := func(text string) string { return text + ` FROM generate_series(1, $1) AS g(n)` }
-	if s.dialect.name == migrations.SQLite {
-		series = func(text string) string {
-			return text + ` FROM (WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < $1) SELECT n FROM g) AS g`
-		}
-	}
-	year := strconv.FormatInt(time.Now().AddDate(-1, 0, -1).UnixMilli(), 10)
-	for _, text := range []string{
-		series(`INSERT INTO customers (id, connector, conversations, desired, contact_id, linked) SELECT n, 'c', 3, '', 1000 + n, 1`),
-		series(`INSERT INTO facts (connector, kind, sid, customer_id, open, body) SELECT 'c', 'task', 'WT' || n, 1 + n / 3, 0, '{"k":"task"}'`),
-		series(`INSERT INTO marks (connector, key, kind, sid, type, at) SELECT 'c', 'E' || n, 'task', 'WT' || n, 'task.completed', n`),
-		series(`INSERT INTO deliveries (connector, account, customer_id, kind, key, fact_kind, fact_sid, type, lane, any_age,
-				event_at, next_attempt_at, created_at, payload, state, settled_at, reason)
-			SELECT 'c', 'a', 1 + n / 3, 'event', 'E' || n, 'task', 'WT' || n, 'task.completed', 0, 0, n, n, n, '{"Name":"E"}',
-				CASE WHEN n > $1 - 600 THEN 'pending' ELSE 'delivered' END, CASE WHEN n <= $1 - 600 THEN ` + year + ` + n END, ''`),
-		series(`INSERT INTO queue (account, customer_id, lane, due_at) SELECT DISTINCT 'a', 1 + n / 3, 0, 1`) + ` WHERE n > $1 - 600`,
-		`ANALYZE`,
+	now := time.Now().UnixMilli()
+	for _, q := range []struct {
+		what, text string
+		args       []any
+	}{
+		{"claim: who is due", `SELECT customer_id FROM queue WHERE account = 'a' AND lane = 0 AND due_at <= $1 ORDER BY due_at, customer_id LIMIT 64`, []any{now}},
+		{"summary: sums", `SELECT what, kind, state, SUM(n) FROM counts WHERE connector = 'c' GROUP BY what, kind, state`, nil},
+		{"summary: deliveries that are not settled", `SELECT kind, state, COUNT(*) FROM deliveries
+			WHERE connector = 'c' AND state IN ('pending', 'sending', 'unknown', 'dead') GROUP BY state, kind`, nil},
+		{"summary: records", `SELECT state, COUNT(*) FROM records WHERE connector = 'c' GROUP BY state`, nil},
+		{"dead list", `SELECT id FROM deliveries WHERE connector = 'c' AND state = 'dead' AND kind = 'event' ORDER BY settled_at DESC, id DESC LIMIT 101`, nil},
+		{"explain: a customer's deliveries", `SELECT id FROM deliveries WHERE connector = 'c' AND customer_id = 7 ORDER BY id DESC LIMIT 100`, nil},
+		{"figures: agents of a day", `SELECT worker, SUM(handled) FROM agent_parts WHERE connector = 'c' AND day >= '2026-11-20' AND day < '2026-11-21' GROUP BY worker`, nil},
+		{"gaps: records of an hour", `SELECT COUNT(*) FROM records WHERE connector = 'c' AND stream = 'events' AND at >= $1 AND at < $2`, []any{now - 3_600_000, now}},
+		{"prune: deliveries", `SELECT id FROM deliveries WHERE connector = 'c' AND state IN ('delivered', 'skipped', 'withdrawn')
+			AND kind IN ('contact', 'event') AND settled_at < $1 LIMIT 500`, []any{now - 30*86_400_000}},
 	} {
-		args := []any{rows}
-		if text == `ANALYZE` {
-			args = nil
-		}
-		if err := s.write(b.Context(), "age", func(t *tx) error { _, err := t.exec(text, args...); return err }); err != nil {
-			b.Fatalf("%s: %v", text, err)
+		err := s.read(b.Context(), "explain", func(t *tx) error {
+			lines := []string{q.what + ": " + strings.Join(strings.Fields(q.text), " ")}
+			err := t.query(`EXPLAIN (ANALYZE, BUFFERS) `+q.text, func(r row) error {
+				var line string
+				err := r.Scan(&line)
+				lines = append(lines, line)
+				return err
+			}, q.args...)
+			b.Log("\n" + strings.Join(lines, "\n"))
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
 		}
 	}
 }
