@@ -89,7 +89,7 @@ func (t *tx) findOldest(sum *store.Summary, connector string, now time.Time) err
 	}
 	err := t.one(`
 		SELECT MIN(next_attempt_at) FROM deliveries
-		WHERE connector = $1 AND state = 'pending' AND kind IN ('contact', 'event') AND next_attempt_at <= $2`,
+		WHERE connector = $1 AND state = 'pending' AND next_attempt_at <= $2`,
 		[]any{clock{&sum.OldestPending}}, connector, now.UnixMilli())
 	if err != nil {
 		return err
