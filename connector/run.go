@@ -255,23 +255,31 @@ func (s *Service) admin() *http.Server {
 	})
 }
 
-// prune removes what is older than the retention, in small batches.
+// prune removes what is older than the retention, in small batches, as long as ctx lasts.
 func (s *Service) prune(ctx context.Context) {
-	const batch = 500
 	for pause(ctx, time.Minute) {
-		now := s.o.Clock()
-		r := store.Retention{
-			Records:    before(now, time.Duration(s.o.Config.Retention.Records)),
-			Deliveries: before(now, time.Duration(s.o.Config.Retention.Deliveries)),
+		s.pruneWithin(ctx, time.Hour)
+	}
+}
+
+// pruneWithin removes what is older than the retention until nothing is, or for as long
+// as is given; the rest goes the next time.
+func (s *Service) pruneWithin(ctx context.Context, most time.Duration) {
+	const batch = 500
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	now := s.o.Clock()
+	r := store.Retention{
+		Records:    before(now, time.Duration(s.o.Config.Retention.Records)),
+		Deliveries: before(now, time.Duration(s.o.Config.Retention.Deliveries)),
+	}
+	for {
+		n, err := s.o.Store.Prune(ctx, r, batch)
+		if err != nil && ctx.Err() == nil {
+			s.o.Logger.Warn("old rows are not removed yet", "err", err)
 		}
-		for {
-			n, err := s.o.Store.Prune(ctx, r, batch)
-			if err != nil && ctx.Err() == nil {
-				s.o.Logger.Warn("old rows are not removed yet", "err", err)
-			}
-			if err != nil || n == 0 || !pause(ctx, 50*time.Millisecond) {
-				break
-			}
+		if err != nil || n == 0 || !pause(ctx, 50*time.Millisecond) {
+			return
 		}
 	}
 }

@@ -37,6 +37,9 @@ var ErrWaiting = errors.New("deliveries are left for the next pass")
 // pass to wait for it.
 const patience = 45 * time.Second
 
+// pruning is how long a pass may take to remove what is older than the retention.
+const pruning = 10 * time.Second
+
 // Sync makes one incremental pass: it pulls every stream from its checkpoint,
 // digests all that waits and delivers until nothing is due. A connector that
 // fails does not stop the others; the errors are joined.
@@ -46,7 +49,9 @@ func (s *Service) Sync(ctx context.Context, told Progress) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	err = p.all(ctx)
+	if err = p.all(ctx); ctx.Err() == nil {
+		s.pruneWithin(ctx, pruning) // where passes are all there is, nobody else does
+	}
 	return p.report, errors.Join(err, p.end(context.WithoutCancel(ctx), run, err))
 }
 
