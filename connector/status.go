@@ -165,6 +165,9 @@ func readConnector(ctx context.Context, s store.Store, name string, now time.Tim
 	if err := readStatistics(ctx, s, c, now); err != nil {
 		return nil, err
 	}
+	if err := readHorizon(ctx, s, c); err != nil {
+		return nil, err
+	}
 	return c, readSenders(ctx, s, c, now)
 }
 

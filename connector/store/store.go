@@ -56,6 +56,7 @@ type Store interface {
 	Listener
 	FactReader
 	Chronicler
+	Horizon
 	Reader
 
 	// Prune removes at most limit old rows of each kind: records that are digested
