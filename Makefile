@@ -28,7 +28,7 @@ bench: needs ## the figures of design section 8, each beside the machine's own l
 	go test -run '^$$' -bench 'Machine|Webhook|Lag|Budget' -benchtime 2s ./connector
 	go test -run '^$$' -bench PullToSettled -benchtime 3x ./cmd/flexbrevo
 	go test -run '^$$' -bench Sync -benchtime 1x ./connector
-	go test -run '^$$' -bench 'Capture|Digest|Deliver|Grown|OldSnapshot' -benchtime 1s ./connector/store/sqlstore
+	go test -run '^$$' -bench 'Capture|Digest|Deliver|Grown' -benchtime 1s ./connector/store/sqlstore
 
 crash: needs ## the crash matrix on both databases: make crash KILLS=1000 SEED=2
 	go test -c -o bin/crash.test ./cmd/flexbrevo

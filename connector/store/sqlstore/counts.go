@@ -13,6 +13,7 @@ const countsTable = "counts"
 // What counts are of.
 const (
 	countedFacts      = "facts"      // by kind
+	countedRecords    = "records"    // digested and ignored ones, by state
 	countedDeliveries = "deliveries" // settled ones, by kind and state
 	countedOmissions  = "omissions"  // by reason and what
 	countedCustomers  = "customers"  // see the kinds below
@@ -43,6 +44,8 @@ func addCount(sum *store.Summary, what, kind, state string, n int) {
 	switch what {
 	case countedFacts:
 		sum.Facts[fact.Kind(kind)] = n
+	case countedRecords:
+		sum.Records[store.RecordState(state)] = n
 	case countedDeliveries:
 		addDeliveries(sum, store.DeliveryKind(kind), store.DeliveryState(state), n)
 	case countedOmissions:

@@ -26,6 +26,9 @@ func (s *Store) CheckCounts(ctx context.Context) error {
 				SELECT connector, 'deliveries', kind, state, COUNT(*) FROM deliveries
 				WHERE state IN ('delivered', 'skipped', 'withdrawn') GROUP BY connector, kind, state
 				UNION ALL
+				SELECT connector, 'records', '', state, COUNT(*) FROM records
+				WHERE state IN ('digested', 'ignored') GROUP BY connector, state
+				UNION ALL
 				SELECT connector, 'omissions', reason, what, COUNT(*) FROM omissions GROUP BY connector, reason, what
 				UNION ALL
 				SELECT connector, 'customers', 'all', '', COUNT(*) FROM customers WHERE merged_into IS NULL GROUP BY connector

@@ -92,9 +92,32 @@ func grown(b *testing.B, s *Store, rows int) {
 			b.Error("there was nothing to prune")
 		}
 	})
+	b.Run("claim 64 customers while pruning", func(b *testing.B) { defer pruning(b, s)(); timed(b, claim, back) })
 	if s.dialect.name == migrations.Postgres {
 		explained(b, s)
 	}
+}
+
+// pruning prunes without a pause, sooner than a daemon does, until the returned function
+// is called.
+func pruning(b *testing.B, s *Store) (stop func()) {
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for day := 29; ctx.Err() == nil; {
+			before := time.Now().AddDate(0, 0, -day)
+			n, err := s.Prune(ctx, store.Retention{Deliveries: before, Records: before}, 500)
+			switch {
+			case err != nil && ctx.Err() == nil:
+				b.Error(err)
+				return
+			case n == 0:
+				day--
+			}
+		}
+	}()
+	return func() { cancel(); <-ended }
 }
 
 // question is something that a command or the page asks a store.
@@ -113,7 +136,6 @@ func questions(ctx context.Context, s *Store) []question {
 		}},
 		{"summary (status, page, metrics)", func() error { _, err := s.LoadSummary(ctx, "c", now); return err }},
 		{"dead letters (page, dead list)", func() error { _, err := s.LoadDead(ctx, store.DeadFilter{Connector: "c"}, 101); return err }},
-		{"deliveries, the newest", func() error { _, err := s.LoadDeliveries(ctx, "c", "", 100); return err }},
 		{"customer by address (explain)", func() error {
 			_, err := s.LoadNeighbours(ctx, "c", []store.Token{{Kind: store.Email, Value: "c7@example.com"}}, nil)
 			return err
@@ -172,11 +194,14 @@ func explained(b *testing.B, s *Store) {
 		{"summary: sums", `SELECT what, kind, state, SUM(n) FROM counts WHERE connector = 'c' GROUP BY what, kind, state`, nil},
 		{"summary: deliveries that are not settled", `SELECT kind, state, COUNT(*) FROM deliveries
 			WHERE connector = 'c' AND state IN ('pending', 'sending', 'unknown', 'dead') GROUP BY state, kind`, nil},
-		{"summary: records", `SELECT state, COUNT(*) FROM records WHERE connector = 'c' GROUP BY state`, nil},
+		{"summary: records", `SELECT state, COUNT(*) FROM records WHERE connector = 'c' AND state IN ('waiting', 'failed') GROUP BY state`, nil},
+		{"summary: since when the oldest is due", `SELECT MIN(next_attempt_at) FROM deliveries WHERE connector = 'c' AND state = 'pending' AND next_attempt_at <= $1`, []any{now}},
 		{"dead list", `SELECT id FROM deliveries WHERE connector = 'c' AND state = 'dead' AND kind = 'event' ORDER BY settled_at DESC, id DESC LIMIT 101`, nil},
 		{"explain: a customer's deliveries", `SELECT id FROM deliveries WHERE connector = 'c' AND customer_id = 7 ORDER BY id DESC LIMIT 100`, nil},
 		{"figures: agents of a day", `SELECT worker, SUM(handled) FROM agent_parts WHERE connector = 'c' AND day >= '2026-11-20' AND day < '2026-11-21' GROUP BY worker`, nil},
-		{"gaps: records of an hour", `SELECT COUNT(*) FROM records WHERE connector = 'c' AND stream = 'events' AND at >= $1 AND at < $2`, []any{now - 3_600_000, now}},
+		{"gaps: records of an hour", `SELECT COUNT(*) FROM records
+			WHERE connector = 'c' AND state IN ('waiting', 'digested', 'ignored', 'failed') AND captured_at >= $3
+				AND stream = 'events' AND at >= $1 AND at < $2`, []any{now - 3_600_000, now, now - 2*3_600_000}},
 		{"prune: deliveries", `SELECT id FROM deliveries WHERE connector = 'c' AND state IN ('delivered', 'skipped', 'withdrawn')
 			AND kind IN ('contact', 'event') AND settled_at < $1 LIMIT 500`, []any{now - 30*86_400_000}},
 	} {

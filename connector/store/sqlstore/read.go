@@ -20,7 +20,7 @@ func (s *Store) LoadSummary(ctx context.Context, connector string, now time.Time
 	err := s.read(ctx, "load summary", func(t *tx) (err error) {
 		connector := name(connector)
 		for _, count := range []func(*store.Summary, string) error{
-			t.countRecords, t.countUnsettled, t.loadCounts,
+			t.loadCounts, t.countRecords, t.countUnsettled,
 		} {
 			if err := count(sum, connector); err != nil {
 				return err
@@ -38,8 +38,10 @@ func (s *Store) LoadSummary(ctx context.Context, connector string, now time.Time
 	return sum, nil
 }
 
+// countRecords counts the records that are not done with. Those that wait are among the
+// digested where these are counted.
 func (t *tx) countRecords(sum *store.Summary, connector string) error {
-	err := t.query(`SELECT state, COUNT(*) FROM records WHERE connector = $1 GROUP BY state`, func(r row) error {
+	err := t.query(`SELECT state, COUNT(*) FROM records WHERE connector = $1 AND state = 'failed' GROUP BY state`, func(r row) error {
 		var state store.RecordState
 		var n int
 		err := r.Scan(&state, &n)

@@ -73,6 +73,7 @@ const countAll = `INSERT INTO counts (connector, what, kind, state, n)
 	SELECT connector, 'facts', kind, '', COUNT(*) FROM facts GROUP BY connector, kind
 	UNION ALL SELECT connector, 'deliveries', kind, state, COUNT(*) FROM deliveries
 		WHERE state IN ('delivered', 'skipped', 'withdrawn') GROUP BY connector, kind, state
+	UNION ALL SELECT connector, 'records', '', state, COUNT(*) FROM records WHERE state IN ('digested', 'ignored') GROUP BY connector, state
 	UNION ALL SELECT connector, 'omissions', reason, what, COUNT(*) FROM omissions GROUP BY connector, reason, what
 	UNION ALL SELECT connector, 'customers', 'all', '', COUNT(*) FROM customers GROUP BY connector
 	UNION ALL SELECT connector, 'customers', 'linked', '', SUM(linked) FROM customers GROUP BY connector
