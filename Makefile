@@ -1,5 +1,5 @@
 # Targets for people who work on flexbrevo; README.md says which two everybody needs.
-.PHONY: test lint build bench crash needs
+.PHONY: test lint build bench scale crash needs
 
 VERSION ?=
 
@@ -29,6 +29,9 @@ bench: needs ## the figures of design section 8, each beside the machine's own l
 	go test -run '^$$' -bench PullToSettled -benchtime 3x ./cmd/flexbrevo
 	go test -run '^$$' -bench Sync -benchtime 1x ./connector
 	go test -run '^$$' -bench 'Capture|Digest|Deliver|Grown' -benchtime 1s ./connector/store/sqlstore
+
+scale: ## time and memory of one first sync of so many tasks on SQLite (docs/scale.md): make scale TASKS=100000
+	FLEXBREVO_CONTACTS=$$(( $(or $(TASKS),10000) * 100 / 117 )) go test -run '^$$' -bench PullToSettled/sqlite -benchtime 1x -timeout 6h ./cmd/flexbrevo
 
 crash: needs ## the crash matrix on both databases: make crash KILLS=1000 SEED=2
 	go test -c -o bin/crash.test ./cmd/flexbrevo
