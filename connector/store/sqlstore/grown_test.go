@@ -194,7 +194,7 @@ func explained(b *testing.B, s *Store) {
 		{"summary: sums", `SELECT what, kind, state, SUM(n) FROM counts WHERE connector = 'c' GROUP BY what, kind, state`, nil},
 		{"summary: deliveries that are not settled", `SELECT kind, state, COUNT(*) FROM deliveries
 			WHERE connector = 'c' AND state IN ('pending', 'sending', 'unknown', 'dead') GROUP BY state, kind`, nil},
-		{"summary: records", `SELECT state, COUNT(*) FROM records WHERE connector = 'c' AND state IN ('waiting', 'failed') GROUP BY state`, nil},
+		{"summary: records", `SELECT state, COUNT(*) FROM records WHERE connector = 'c' AND state = 'failed' GROUP BY state`, nil},
 		{"summary: since when the oldest is due", `SELECT MIN(next_attempt_at) FROM deliveries WHERE connector = 'c' AND state = 'pending' AND next_attempt_at <= $1`, []any{now}},
 		{"dead list", `SELECT id FROM deliveries WHERE connector = 'c' AND state = 'dead' AND kind = 'event' ORDER BY settled_at DESC, id DESC LIMIT 101`, nil},
 		{"explain: a customer's deliveries", `SELECT id FROM deliveries WHERE connector = 'c' AND customer_id = 7 ORDER BY id DESC LIMIT 100`, nil},
