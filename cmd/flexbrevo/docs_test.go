@@ -16,6 +16,7 @@ import (
 
 	"flexbrevo/config"
 	"flexbrevo/connector/simulator/world"
+	"flexbrevo/connector/store"
 )
 
 // blocks are the fenced blocks of a page in one language.
@@ -23,8 +24,8 @@ func blocks(t *testing.T, page, language string) []string {
 	t.Helper()
 	var out []string
 	parts := strings.Split(readFile(t, filepath.Join("..", "..", "docs", page)), "\n```")
-	for _, part := range parts[1:] {
-		if text, ok := strings.CutPrefix(part, language+"\n"); ok {
+	for i, part := range parts {
+		if text, ok := strings.CutPrefix(part, language+"\n"); ok && i%2 == 1 { // every other one is outside
 			out = append(out, text+"\n")
 		}
 	}
@@ -200,5 +201,26 @@ func TestCommandsExist(t *testing.T) {
 	}
 	if len(asked) < 12 {
 		t.Errorf("only %d commands were found: %s", len(asked), fmt.Sprint(asked))
+	}
+}
+
+// TestStatesAreDrawn looks for every state of the store's machines in the drawings.
+func TestStatesAreDrawn(t *testing.T) {
+	t.Parallel()
+	drawn := strings.Join(blocks(t, "states.md", ""), "\n")
+	var states []string
+	for _, s := range []store.RecordState{store.Waiting, store.Digested, store.Ignored, store.Failed} {
+		states = append(states, string(s))
+	}
+	for _, s := range []store.DeliveryState{store.Pending, store.Sending, store.Unknown, store.Delivered, store.Skipped, store.Dead, store.Withdrawn} {
+		states = append(states, string(s))
+	}
+	for _, s := range []store.RunState{store.RunQueued, store.RunRunning, store.RunDone, store.RunFailed} {
+		states = append(states, string(s))
+	}
+	for _, state := range append(states, "paused", "Acquire", "Extend", "Release") {
+		if !regexp.MustCompile(`\b` + state + `\b`).MatchString(drawn) {
+			t.Errorf("docs/states.md draws nothing of %q", state)
+		}
 	}
 }
