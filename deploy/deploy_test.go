@@ -139,13 +139,18 @@ func TestDockerfile(t *testing.T) {
 	if !ok {
 		t.Fatal("the image is not made from scratch")
 	}
-	for _, want := range []string{"USER 65532:65532", "ca-certificates.crt", `VOLUME ["/data"]`, `ENTRYPOINT ["flexbrevo"]`, "STOPSIGNAL SIGTERM"} {
+	for _, want := range []string{"USER 65532:65532", "ca-certificates.crt", `VOLUME ["/data"]`, `ENTRYPOINT ["/usr/local/bin/flexbrevo"]`, "STOPSIGNAL SIGTERM"} {
 		if !strings.Contains(final, want) {
 			t.Errorf("the image lacks %s", want)
 		}
 	}
 	if out := tool(t, ".", lint(t), "dockerfile", "../Dockerfile"); out != "" {
 		t.Errorf("BuildKit: %s", out)
+	}
+	for _, name := range []string{"version", "commit"} {
+		if !strings.Contains(text, "-X main."+name+"=${"+strings.ToUpper(name)+"}") || !strings.Contains(read(t, "../cmd/flexbrevo/version.go"), name+" ") {
+			t.Errorf("the image's binary is not told its %s", name)
+		}
 	}
 	goMod := read(t, "../go.mod")
 	version := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(goMod)[1]

@@ -67,7 +67,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if d.dir == "" {
 		dir, err := os.MkdirTemp("", "flexbrevo-demo-")
 		if err != nil {
-			return fmt.Errorf("make a directory for the demo's store: %w", err)
+			return fmt.Errorf("make a directory for the demo's store: %w; --dir names one", err)
 		}
 		d.dir = dir
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()

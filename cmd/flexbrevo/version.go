@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the release build (-ldflags "-X main.version=…"); a build
-// from a checkout says its commit instead.
-var version = ""
+// version and commit are set by the release build (-ldflags "-X main.version=…"); a
+// build from a checkout knows its commit by itself, one of an image does not.
+var version, commit = "", ""
 
 func (c *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -24,7 +24,7 @@ func (c *cli) versionCommand() *cobra.Command {
 }
 
 func versionText() string {
-	commit, dirty := "", ""
+	commit, dirty := commit[:min(12, len(commit))], ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			switch {
