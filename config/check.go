@@ -85,6 +85,9 @@ var explanations = map[string][2]string{
 	"redact_path":      {"is no path", "expected keys joined by dots, such as attributes.notes"},
 	"link":             {"is no link", "expected https://… with {task_sid} or {conversation_sid} in it, and nothing else in braces"},
 	"object_type":      {"is no name of a type of custom object", "expected lower-case letters, digits and _, at most 32"},
+	"kinesis_stream":   {"is no name of a Kinesis stream", "expected letters, digits, _, - and ., at most 128"},
+	"aws_region":       {"is no AWS region", "expected one such as eu-west-1"},
+	"arn":              {"is no Amazon resource name", "expected one such as arn:aws:kinesis:eu-west-1:123456789012:stream/twilio-events"},
 	"schedule":         {"is no schedule", "expected a cron spec such as */5 * * * *, or @every 15s"},
 }
 
@@ -103,6 +106,9 @@ func (l *loader) validator() *validator.Validate {
 		"object_type":    func(text, _ string) bool { return objectTypePattern.MatchString(text) },
 		"link":           func(text, _ string) bool { return isLink(text) },
 		"redact_path":    func(text, _ string) bool { return redactPattern.MatchString(text) },
+		"kinesis_stream": func(text, _ string) bool { return streamPattern.MatchString(text) },
+		"aws_region":     func(text, _ string) bool { return regionPattern.MatchString(text) },
+		"arn":            func(text, _ string) bool { return arnPattern.MatchString(text) },
 		"schedule": func(text, _ string) bool {
 			return l.options.ScheduleCheck == nil || l.options.ScheduleCheck(text) == nil
 		},
@@ -224,6 +230,7 @@ func (l *loader) checkConnector(namespace string, c *Connector) {
 	l.checkSyncObjects(namespace, c)
 	l.checkChannels(namespace, c)
 	l.checkCustomObjects(namespace, c)
+	l.checkEventStreams(namespace+".EventStreams", c.EventStreams)
 	if c.OperationsContact != "" && !c.Sync.AgentActivity && !c.Sync.QueueAnalytics {
 		l.warn(l.place(namespace+".OperationsContact").at, "no figures are kept that it could be told",
 			"switch on sync.agent_activity or sync.queue_analytics")

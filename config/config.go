@@ -71,6 +71,7 @@ type Connector struct {
 	Schedule     Schedule       `yaml:"schedule" desc:"when each stream is pulled: a cron spec or @every"`
 	Identity     Identity       `yaml:"identity" desc:"who becomes a contact"`
 	Events       Events         `yaml:"events" desc:"which events are sent"`
+	EventStreams EventStreams   `yaml:"event_streams" desc:"how Twilio's Event Streams reach flexbrevo"`
 	CSATScale    float64        `yaml:"csat_scale" validate:"min=0,max=1000" desc:"bring all scores to this scale; 0 leaves them as given"`
 	CSAT         []CSAT         `yaml:"csat" validate:"dive" desc:"where satisfaction scores are found, tried in order"`
 	Surveys      Surveys        `yaml:"surveys" desc:"which tasks are surveys, beside those that say so"`
@@ -340,6 +341,7 @@ func defaultConnector(brevo Brevo) Connector {
 		Events:   Events{MaxAge: 72 * time.Hour},
 
 		CustomObjects: CustomObjects{Since: 72 * time.Hour},
+		EventStreams:  EventStreams{Via: ViaWebhook},
 		Brevo:         brevo,
 	}
 }

@@ -25,27 +25,38 @@ type cloudEvent struct {
 	payload        struct{ sid, timestamp string }
 }
 
-// eventRecords makes a record of every CloudEvent of an Event Streams post. An
-// answer 4xx would throw the whole batch away, so an element that is not an event
-// is kept too, for the operator to see, and does not stop the others. The sink's
-// test event is not kept.
+// eventRecords makes a record of every CloudEvent of an Event Streams post.
 func eventRecords(c Connector, r *request) ([]record.Record, error) {
-	elements, err := splitEvents(r.body)
-	if err != nil {
-		return nil, err
+	records, tests, err := DecodeEvents(r.body, r.at, c.KeepText)
+	for _, id := range tests {
+		if c.Tested != nil {
+			c.Tested(id)
+		}
 	}
-	records := make([]record.Record, 0, len(elements))
+	return records, err
+}
+
+// DecodeEvents makes a record of every CloudEvent that Event Streams sent at once, one
+// alone or an array, whichever sink they came by; at is their moment where they name
+// none, and keepText keeps the text of messages. An answer 4xx would throw the whole
+// batch away, so an element that is not an event is kept too, for the operator to see,
+// and does not stop the others; the error is for what is no JSON at all. The sink's
+// test events are not kept: their ids are returned.
+func DecodeEvents(body []byte, at time.Time, keepText bool) (records []record.Record, testIDs []string, err error) {
+	elements, err := splitEvents(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	records = make([]record.Record, 0, len(elements))
 	for _, text := range elements {
 		e := readCloudEvent(text)
-		if e.kind == testEventType {
-			if c.Tested != nil && e.data.testID != "" {
-				c.Tested(strings.Clone(e.data.testID))
-			}
-			continue
+		if e.kind != testEventType {
+			records = append(records, e.record([]byte(text), at, keepText))
+		} else if e.data.testID != "" {
+			testIDs = append(testIDs, strings.Clone(e.data.testID))
 		}
-		records = append(records, e.record(c, []byte(text), r.at))
 	}
-	return records, nil
+	return records, testIDs, nil
 }
 
 // splitEvents accepts both shapes of a body, as batch_events chooses between them,
@@ -122,11 +133,11 @@ func scalar(r *rawjson.Reader) string {
 	return ""
 }
 
-func (e cloudEvent) record(c Connector, body []byte, at time.Time) record.Record {
+func (e cloudEvent) record(body []byte, at time.Time, keepText bool) record.Record {
 	stream := "events"
 	if strings.HasPrefix(e.kind, conversationTypes) {
 		stream = "conversations"
-		if !c.KeepText {
+		if !keepText {
 			body = withoutText(body)
 		}
 	}

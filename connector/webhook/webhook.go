@@ -36,6 +36,9 @@ const (
 	EventStreams  Sender = "event_streams"
 	Conversations Sender = "conversations"
 	Survey        Sender = "survey"
+	// Kinesis posts nothing: it is Event Streams read from a Kinesis stream, and is
+	// counted beside the others.
+	Kinesis Sender = "kinesis"
 )
 
 // Options are what New needs.
