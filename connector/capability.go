@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +51,7 @@ func (s *Service) Test(ctx context.Context) []Capability {
 	tested := make([][]Capability, len(s.flows))
 	var asking sync.WaitGroup
 	for i, f := range s.flows {
-		asking.Go(func() { tested[i] = append(f.testTwilio(ctx), f.testBrevo(ctx)...) })
+		asking.Go(func() { tested[i] = slices.Concat(f.testTwilio(ctx), f.testBrevo(ctx), f.testParts(ctx)) })
 	}
 	address := s.testAddress(ctx)
 	asking.Wait()

@@ -16,7 +16,7 @@ func (s *Service) joinParts(f *flow) error {
 		Config: f.cfg, Account: f.account.name, Store: s.o.Store,
 		Twilio: f.source, Brevo: f.account.destination, Transport: s.transport,
 		Logger: f.logger, Clock: s.o.Clock, Keep: f.keepPosted,
-		Wants: wants(f.cfg.Sync),
+		Wants: wants(f.cfg.Sync), KeepText: keepsText(f.cfg),
 		Hold: func(ctx context.Context, role string, work func(context.Context, store.Lease) error) {
 			s.roles.Hold(ctx, role+":"+f.cfg.Name, work)
 		},
@@ -60,6 +60,17 @@ func (p *pass) parts(ctx context.Context, f *flow) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// testParts tries the parts that can be tried.
+func (f *flow) testParts(ctx context.Context) []Capability {
+	var out []Capability
+	for _, p := range f.parts {
+		if prober, ok := p.(part.Prober); ok {
+			out = append(out, probe(ctx, p.Name(), prober.Probe))
+		}
+	}
+	return out
 }
 
 // liveParts adds how the connector's parts stand.

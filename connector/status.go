@@ -150,6 +150,9 @@ func readConnector(ctx context.Context, s store.Store, name string, now time.Tim
 		if strings.HasPrefix(stream, backfillStream("")) {
 			continue // shown as Backfill
 		}
+		if strings.HasPrefix(stream, part.StreamPrefix) {
+			continue // shown by the part
+		}
 		ss := StreamStatus{Through: timeOrNil(cp.Through), SavedAt: timeOrNil(cp.At)}
 		if !cp.Through.IsZero() {
 			ss.LagSeconds = max(0, int(now.Sub(cp.Through).Seconds()))

@@ -8,5 +8,6 @@ import "flexbrevo/connector/part"
 func parts() []part.Maker {
 	return []part.Maker{
 		objectsPart(),
+		kinesisPart(),
 	}
 }

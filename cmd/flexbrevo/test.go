@@ -48,7 +48,7 @@ func (c *cli) testCommand() *cobra.Command {
 // does not open must not hide the other lines.
 func (c *cli) test(ctx context.Context, cfg *config.Config) ([]connector.Capability, error) {
 	logger := c.logger(cfg)
-	s, err := connector.New(connector.Options{Config: cfg, Logger: logger, Connector: c.connector, Version: versionText()})
+	s, err := connector.New(connector.Options{Config: cfg, Logger: logger, Connector: c.connector, Version: versionText(), Parts: parts()})
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,17 @@ type FigureTeller interface {
 	TellsFigures(ctx context.Context) (agents, queues bool, through figures.Mark, err error)
 }
 
+// Prober is a part that can be tried, as the command test does.
+type Prober interface {
+	// Probe asks for everything that the part needs, changes nothing, and says what it
+	// found.
+	Probe(ctx context.Context) (detail string, err error)
+}
+
+// StreamPrefix begins the names of the checkpoints that parts keep for themselves:
+// they are no streams of the source, and are shown by the part.
+const StreamPrefix = "part:"
+
 // State is how a part stands.
 type State struct {
 	Name string `json:"name"`
@@ -68,6 +79,8 @@ type Site struct {
 	Clock     func() time.Time
 	// Wants says whether the connector's sync switches let an event type through.
 	Wants func(eventType string) bool
+	// KeepText says that a rule reads the text of messages, which is otherwise not kept.
+	KeepText bool
 	// Keep stores records that somebody sent, as webhooks are stored, and returns once
 	// they are durable. It gives pipeline.ErrBusy while the store is behind.
 	Keep func(ctx context.Context, records []record.Record) error
