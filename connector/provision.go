@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"flexbrevo/config"
 	"flexbrevo/connector/twilio"
 	"flexbrevo/connector/webhook"
 )
@@ -85,14 +86,19 @@ func (s *Service) provisionStreams(ctx context.Context, f *flow, o Provision) ([
 	step := func(action, what, note string) ProvisionStep {
 		return ProvisionStep{Side: "twilio", On: f.cfg.Name, Action: action, What: what, Note: note}
 	}
-	destination := s.webhookURL(f, webhook.EventStreams)
-	if destination == "" {
-		return []ProvisionStep{step("warning", "Event Streams", "server.public_url is not set, so Twilio cannot be told where to post; polling does all")}, nil
-	}
 	plan := twilio.StreamsPlan{
-		Destination: destination, Name: f.cfg.Name, Conversations: f.cfg.Sync.Conversations, DryRun: o.DryRun,
-		TestID: f.awaitTest(ctx, o.Patience),
+		Destination: s.webhookURL(f, webhook.EventStreams), Name: f.cfg.Name, Conversations: f.cfg.Sync.Conversations, DryRun: o.DryRun,
 	}
+	sender, missing := webhook.EventStreams, "server.public_url is not set, so Twilio cannot be told where to post; polling does all"
+	if e := f.cfg.EventStreams; e.Via == config.ViaKinesis {
+		sender, missing = webhook.Kinesis, "event_streams.sink is not set, so Twilio cannot be told where to write: docs/kinesis.md says what it takes"
+		plan.Destination = e.Sink.StreamARN
+		plan.Kinesis = &twilio.KinesisAccess{RoleARN: e.Sink.RoleARN, ExternalID: e.Sink.ExternalID.Reveal()}
+	}
+	if plan.Destination == "" {
+		return []ProvisionStep{step("warning", "Event Streams", missing)}, nil
+	}
+	plan.TestID = f.awaitTest(ctx, sender, o.Patience)
 	do := f.source.ProvisionStreams
 	if o.Remove {
 		do = f.source.RemoveStreams
@@ -147,15 +153,15 @@ func (s *Service) webhookURL(f *flow, sender webhook.Sender) string {
 
 // awaitTest waits until another test event than the last one has been taken by the
 // daemon, and returns its id; "" when none comes in time.
-func (f *flow) awaitTest(ctx context.Context, patience time.Duration) func(context.Context) (string, error) {
+func (f *flow) awaitTest(ctx context.Context, sender webhook.Sender, patience time.Duration) func(context.Context) (string, error) {
 	if patience == 0 {
 		patience = 20 * time.Second
 	}
-	before, _ := f.lastTest(ctx) // an unreadable store shows below
+	before, _ := f.lastTest(ctx, sender) // an unreadable store shows below
 	return func(ctx context.Context) (string, error) {
 		until := time.Now().Add(patience)
 		for time.Now().Before(until) && pause(ctx, 250*time.Millisecond) {
-			id, err := f.lastTest(ctx)
+			id, err := f.lastTest(ctx, sender)
 			if err != nil || id != "" && id != before {
 				return id, err
 			}
@@ -164,10 +170,10 @@ func (f *flow) awaitTest(ctx context.Context, patience time.Duration) func(conte
 	}
 }
 
-func (f *flow) lastTest(ctx context.Context) (string, error) {
+func (f *flow) lastTest(ctx context.Context, sender webhook.Sender) (string, error) {
 	senders, err := f.store.LoadSenders(ctx, f.cfg.Name)
 	for _, one := range senders {
-		if one.Name == string(webhook.EventStreams) {
+		if one.Name == string(sender) {
 			return one.TestID, nil
 		}
 	}

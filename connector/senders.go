@@ -25,7 +25,7 @@ type SenderStatus struct {
 // being quiet: no task's end makes a conversation's webhook or a survey.
 func retryWindow(sender string) (time.Duration, bool) {
 	switch webhook.Sender(sender) {
-	case webhook.EventStreams:
+	case webhook.EventStreams, webhook.Kinesis:
 		return 4 * time.Hour, true // facts/twilio.md 6.3
 	case webhook.TaskRouter:
 		return 15 * time.Minute, true // one try within 15 s, facts/twilio.md 1.6; some room for a burst of failures
@@ -47,9 +47,13 @@ func readSenders(ctx context.Context, s store.Store, c *ConnectorStatus, now tim
 		window, expected := retryWindow(one.Name)
 		if expected && !one.SilentSince.IsZero() && now.Sub(one.SilentSince) > window {
 			st.QuietSince = timeOrNil(one.LastAt)
+			did, see := "posted", "`flexbrevo webhook doctor` and the URL at Twilio"
+			if one.Name == string(webhook.Kinesis) {
+				did, see = "brought", "`flexbrevo test` and the sink at Twilio"
+			}
 			c.Problems = append(c.Problems, fmt.Sprintf(
-				"%s has posted nothing since %s although tasks end: see `flexbrevo webhook doctor` and the URL at Twilio; polling reads what is missing",
-				one.Name, one.LastAt.UTC().Format(time.RFC3339)))
+				"%s has %s nothing since %s although tasks end: see %s; polling reads what is missing",
+				one.Name, did, one.LastAt.UTC().Format(time.RFC3339), see))
 		}
 		c.Webhooks[one.Name] = st
 	}

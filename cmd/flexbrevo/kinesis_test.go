@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"flexbrevo/connector/simulator/brevosim"
+	"flexbrevo/connector/simulator/twiliosim"
 )
 
 const kinesisStream = "twilio-events"
@@ -349,5 +350,45 @@ func TestKinesis(t *testing.T) {
 	l.mustEqual(s)
 	if strings.Contains(d.stderr.String(), "kinesis-secret") {
 		t.Error("the secret is in the log")
+	}
+}
+
+// TestProvisionKinesis sets Twilio's side of a Kinesis sink up: it is validated by the test event that the daemon reads
+// from the stream, and only then subscribed to, as Twilio wants.
+func TestProvisionKinesis(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/" + kinesisStream
+	k := newKinesis(t)
+	l := byKinesis(t, k, setup{world: aDay(1, 10, false), twilio: twiliosim.Options{PutKinesis: func(to string, data []byte) {
+		if to == arn {
+			k.put(data)
+		}
+	}}})
+	if out := l.must(0, "provision").stdout; !strings.Contains(out, "event_streams.sink is not set") || len(l.twilio.Sinks()) != 0 {
+		t.Errorf("%d sinks\n%s", len(l.twilio.Sinks()), out)
+	}
+	l.env["EXTERNAL_ID"] = "external-secret"
+	l.write("connector.yaml", strings.Replace(readFile(t, filepath.Join(l.dir, "connector.yaml")), "{via: kinesis, ",
+		"{via: kinesis, sink: {stream_arn: \""+arn+"\", role_arn: \"arn:aws:iam::123456789012:role/twilio\", external_id: \"${EXTERNAL_ID}\"}, ", 1))
+
+	early := l.must(0, "provision", "--patience", "300ms").stdout
+	if len(l.twilio.Sinks()) != 1 || len(l.twilio.Subscriptions()) != 0 || !strings.Contains(early, "nothing is subscribed yet") {
+		t.Fatalf("%d sinks, %d subscriptions before the daemon runs\n%s", len(l.twilio.Sinks()), len(l.twilio.Subscriptions()), early)
+	}
+	d := l.run()
+	made := l.must(0, "provision").stdout
+	sinks, subscriptions := l.twilio.Sinks(), l.twilio.Subscriptions()
+	if len(sinks) != 1 || sinks[0].Type != "kinesis" || sinks[0].Destination != arn || !sinks[0].Validated || len(subscriptions) != 1 {
+		t.Errorf("sinks %+v, subscriptions %+v\n%s", sinks, subscriptions, made)
+	}
+	if again := l.must(0, "provision").stdout; len(l.twilio.Sinks()) != 1 || strings.Contains(again, "created  twilio") {
+		t.Errorf("a second run made something:\n%s", again)
+	}
+	l.must(0, "provision", "--remove")
+	if left := len(l.twilio.Sinks()) + len(l.twilio.Subscriptions()); left != 0 {
+		t.Errorf("%d sinks and subscriptions are left", left)
+	}
+	if said := early + made + d.stderr.String(); strings.Contains(said, "external-secret") {
+		t.Errorf("the external id is shown:\n%s", said)
 	}
 }

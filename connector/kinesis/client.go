@@ -41,26 +41,33 @@ type client struct {
 
 // newClient makes no call; it may read AWS's own files.
 func newClient(e config.EventStreams, transport http.RoundTripper) (*client, error) {
-	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithRegion(e.Region),
-		awsconfig.WithHTTPClient(&http.Client{Transport: transport}),
-		awsconfig.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
-		awsconfig.WithLogger(logging.Nop{}), // it would write to standard error
-	}
-	if e.AccessKeyID != "" {
-		options = append(options, awsconfig.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(e.AccessKeyID, e.SecretAccessKey.Reveal(), "")))
-	}
-	c, err := awsconfig.LoadDefaultConfig(context.Background(), options...)
+	provider, err := newCredentials(e)
 	if err != nil {
-		return nil, fmt.Errorf("read AWS's own configuration: %w", err)
+		return nil, err
 	}
-	c.Credentials = aws.NewCredentialsCache(marked{c.Credentials})
-	return &client{stream: e.Stream, api: kinesis.NewFromConfig(c, func(o *kinesis.Options) {
+	return &client{stream: e.Stream, api: kinesis.New(kinesis.Options{
+		Region: e.Region, Credentials: aws.NewCredentialsCache(marked{provider}), HTTPClient: &http.Client{Transport: transport},
+		Retryer: aws.NopRetryer{},
+	}, func(o *kinesis.Options) {
 		if e.Endpoint != "" {
 			o.BaseEndpoint = aws.String(e.Endpoint)
 		}
 	})}, nil
+}
+
+// newCredentials are the configured ones, or what AWS's own chain finds when it is
+// asked: the environment, shared files, a web identity, the container's or machine's
+// role. The chain keeps its own HTTP client, which knows AWS's own settings and must
+// not send what is for the machine through a proxy.
+func newCredentials(e config.EventStreams) (aws.CredentialsProvider, error) {
+	if e.AccessKeyID != "" {
+		return credentials.NewStaticCredentialsProvider(e.AccessKeyID, e.SecretAccessKey.Reveal(), ""), nil
+	}
+	c, err := awsconfig.LoadDefaultConfig(context.Background(), awsconfig.WithRegion(e.Region), awsconfig.WithLogger(logging.Nop{}))
+	if err != nil {
+		return nil, fmt.Errorf("read AWS's own configuration: %w", err)
+	}
+	return c.Credentials, nil
 }
 
 // marked tells a lack of credentials from a network that fails.

@@ -125,15 +125,13 @@ func (p *Part) State(ctx context.Context) (part.State, error) {
 	if !found {
 		return out, nil
 	}
-	at, first, err := decodePlaces(checkpoints, prefix)
+	at, _, err := decodePlaces(checkpoints, prefix)
 	if err != nil {
 		return part.State{}, err
 	}
 	now := p.site.Clock()
 	p.count(out.Counts, at, now)
-	if first != nil {
-		out.Notices = append(out.Notices, gapNotices(first.Gaps, now)...)
-	}
+	out.Notices = append(out.Notices, gapNotices(at, now)...)
 	return out, nil
 }
 
@@ -150,14 +148,15 @@ func (p *Part) count(counts map[string]int64, at map[string]place, now time.Time
 	}
 }
 
-func gapNotices(gaps []gap, now time.Time) []string {
+func gapNotices(at map[string]place, now time.Time) []string {
 	var out []string
-	for _, g := range gaps {
-		from, until := time.UnixMilli(g.From).UTC(), time.UnixMilli(g.Until).UTC()
-		if now.Sub(until) < gapsShown {
-			out = append(out, fmt.Sprintf("shard %s was not read from %s to %s, longer than the stream keeps records: polling reads the events of that time from Twilio",
-				g.Shard, from.Format(time.RFC3339), until.Format(time.RFC3339)))
+	for _, shard := range slices.Sorted(maps.Keys(at)) {
+		lost := at[shard].Lost
+		if lost == nil || now.Sub(time.UnixMilli(lost.Until)) > gapsShown {
+			continue
 		}
+		out = append(out, fmt.Sprintf("shard %s was not read from %s to %s, longer than the stream keeps records: polling reads the events of that time from Twilio",
+			shard, time.UnixMilli(lost.From).UTC().Format(time.RFC3339), time.UnixMilli(lost.Until).UTC().Format(time.RFC3339)))
 	}
 	return out
 }

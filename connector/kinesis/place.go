@@ -19,6 +19,8 @@ type place struct {
 	After string `json:"after,omitempty"`
 	// Ended says that the shard was closed and read to its end.
 	Ended bool `json:"ended,omitempty"`
+	// Lost is the latest span of which records were lost; nil for none.
+	Lost *gap `json:"lost,omitempty"`
 	// through is the moment up to which it was read; zero when it never was.
 	through time.Time
 }
@@ -27,20 +29,14 @@ type place struct {
 type beginning struct {
 	// First is the moment from which records are read, Unix milliseconds.
 	First int64 `json:"first"`
-	// Gaps are spans of which records were lost, the latest last.
-	Gaps []gap `json:"gaps,omitempty"`
 }
 
 // gap is a span of time in which a shard was not read before its records went, in Unix
 // milliseconds.
 type gap struct {
-	Shard string `json:"shard"`
-	From  int64  `json:"from"`
-	Until int64  `json:"until"`
+	From  int64 `json:"from"`
+	Until int64 `json:"until"`
 }
-
-// gapsKept is how many gaps are remembered.
-const gapsKept = 5
 
 // places keeps the checkpoints of one Kinesis stream. Two streams that had the same
 // name one after the other have places of their own: their shards' names are the same.
@@ -128,20 +124,6 @@ func (p *places) capture(ctx context.Context, page record.Page) error {
 		return fmt.Errorf("save the place in the Kinesis stream: %w", err)
 	}
 	return nil
-}
-
-// lost remembers a gap.
-func (p *places) lost(ctx context.Context, g gap) error {
-	_, b, err := p.load(ctx)
-	if err != nil {
-		return err
-	}
-	if b == nil {
-		b = &beginning{}
-	}
-	b.Gaps = append(b.Gaps, g)
-	b.Gaps = b.Gaps[max(0, len(b.Gaps)-gapsKept):]
-	return p.begin(ctx, *b)
 }
 
 func cursor(v any) record.Cursor {

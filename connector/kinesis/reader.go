@@ -101,11 +101,7 @@ func (r *reader) resume(ctx context.Context) error {
 	}
 	r.part.logger.Warn("records went from the kinesis stream before they were read; polling reads what they told",
 		"shard", r.shard, "from", r.at.through, "until", now)
-	if err := r.places.lost(ctx, gap{r.shard, r.at.through.UnixMilli(), now.UnixMilli()}); err != nil {
-		return err
-	}
-	next := r.at
-	next.through, next.Ended = now, r.gone
+	next := place{After: r.at.After, Ended: r.gone, Lost: &gap{r.at.through.UnixMilli(), now.UnixMilli()}, through: now}
 	if err := r.places.save(ctx, r.shard, next); err != nil {
 		return err
 	}
@@ -149,7 +145,7 @@ func (r *reader) take(ctx context.Context, got reading) {
 	if ctx.Err() != nil {
 		return // it may not be kept: whoever reads on, reads it again
 	}
-	next := place{After: r.at.After, Ended: got.next == "", through: now.Add(-got.behind)}
+	next := place{After: r.at.After, Ended: got.next == "", Lost: r.at.Lost, through: now.Add(-got.behind)}
 	if n := len(got.records); n > 0 {
 		next.After = aws.ToString(got.records[n-1].SequenceNumber)
 	}

@@ -19,6 +19,12 @@ const eventsURL = "https://events.twilio.com/v1"
 // subscribed to (facts/twilio.md 6.2).
 const pinnedTaskRouter = 4
 
+// The types of sink that are made here.
+const (
+	webhookSink = "webhook"
+	kinesisSink = "kinesis"
+)
+
 // maxStreamsPage is the largest page of Event Streams' lists.
 const maxStreamsPage = "1000"
 
@@ -28,7 +34,8 @@ type Sink struct {
 	// Type is webhook, kinesis, segment or email; Status initialized, validating,
 	// active or failed.
 	Type, Status string
-	// Destination is a webhook sink's URL without user and password.
+	// Destination is a webhook sink's URL without user and password, a Kinesis sink's
+	// stream by its Amazon resource name.
 	Destination string
 }
 
@@ -56,10 +63,14 @@ func (s *Source) fetchSinks(ctx context.Context) ([]Sink, error) {
 		if err := json.Unmarshal(row, &r); err != nil {
 			return err
 		}
-		out = append(out, Sink{
+		k := Sink{
 			SID: string(r.SID), Description: string(r.Description), Type: string(r.Type), Status: string(r.Status),
 			Destination: withoutUser(r.Configuration.text("destination")),
-		})
+		}
+		if k.Type == kinesisSink {
+			k.Destination = r.Configuration.text("arn")
+		}
+		out = append(out, k)
 		return nil
 	})
 	return out, err

@@ -15,8 +15,11 @@ import (
 
 // StreamsPlan is what Event Streams must be set up to send.
 type StreamsPlan struct {
-	// Destination is the complete URL of the webhook.
+	// Destination is the complete URL of the webhook, or the Kinesis stream's Amazon
+	// resource name.
 	Destination string
+	// Kinesis is set where events go to a Kinesis stream.
+	Kinesis *KinesisAccess
 	// Name marks what is ours: one flexbrevo and connector.
 	Name string
 	// Conversations asks for the types of Conversations too.
@@ -26,6 +29,18 @@ type StreamsPlan struct {
 	// TestID waits for the test event that Twilio sends to a new sink and returns its
 	// test_id; "" when none came. Nil leaves the sink unvalidated.
 	TestID func(ctx context.Context) (string, error)
+}
+
+// KinesisAccess is how Twilio writes to a Kinesis stream: the role that it assumes, and
+// the external id that the role asks for (CreateSink of the Events API).
+type KinesisAccess struct{ RoleARN, ExternalID string }
+
+// kind is the type of sink that the plan wants.
+func (p StreamsPlan) kind() string {
+	if p.Kinesis != nil {
+		return kinesisSink
+	}
+	return webhookSink
 }
 
 // StreamsStep is one thing that was found, done, or in a dry run would be.
@@ -132,7 +147,7 @@ func (p *streams) marked(description string) bool {
 }
 
 func (p *streams) toUs(k Sink) bool {
-	return k.Type == "webhook" && k.Destination == p.plan.Destination
+	return k.Type == p.plan.kind() && k.Destination == p.plan.Destination
 }
 
 func (p *streams) subscriptionTo(sink string) (Subscription, bool) {
@@ -157,8 +172,8 @@ func (p *streams) provision(ctx context.Context) error {
 	} else {
 		p.step("exists", "sink "+sink.SID, sink.Status)
 	}
-	if err := p.validate(ctx, sink); err != nil {
-		return err
+	if valid, err := p.validate(ctx, sink); err != nil || !valid && p.plan.Kinesis != nil {
+		return err // a subscription wants an active sink; a webhook's was seen to do without
 	}
 	if subscription.SID == "" {
 		return p.createSubscription(ctx, sink, wanted)
@@ -255,14 +270,18 @@ func (p *streams) wanted(ctx context.Context) (map[string]int, error) {
 }
 
 func (p *streams) createSink(ctx context.Context) (Sink, error) {
-	configuration, err := json.Marshal(map[string]any{"destination": p.plan.Destination, "method": "POST", "batch_events": true})
+	kind, settings := p.plan.kind(), map[string]any{"destination": p.plan.Destination, "method": "POST", "batch_events": true}
+	if k := p.plan.Kinesis; k != nil {
+		settings = map[string]any{"arn": p.plan.Destination, "role_arn": k.RoleARN, "external_id": k.ExternalID}
+	}
+	configuration, err := json.Marshal(settings)
 	if err != nil {
 		return Sink{}, fmt.Errorf("encode the sink: %w", err)
 	}
-	sink := Sink{Description: streamsDescription(p.plan.Name), Type: "webhook", Status: "initialized", Destination: p.plan.Destination}
+	sink := Sink{Description: streamsDescription(p.plan.Name), Type: kind, Status: "initialized", Destination: p.plan.Destination}
 	err = p.act("create", "created", "sink", p.plan.Destination, func() error {
 		body, err := p.source.write(ctx, "POST", "/Sinks", url.Values{
-			"Description": {sink.Description}, "SinkType": {"webhook"}, "SinkConfiguration": {string(configuration)},
+			"Description": {sink.Description}, "SinkType": {kind}, "SinkConfiguration": {string(configuration)},
 		})
 		if err != nil {
 			return err
@@ -284,31 +303,39 @@ func sidAndStatus(body []byte) (sid, status string, err error) {
 	return string(made.SID), string(made.Status), nil
 }
 
-// validate sends the test event and confirms it. A sink that stays unvalidated was
-// seen to work (facts/twilio.md 6.1), so that is a warning.
-func (p *streams) validate(ctx context.Context, sink Sink) error {
+// validate sends the test event and confirms it, and says whether the sink is valid. A
+// webhook's that stays unvalidated was seen to work (facts/twilio.md 6.1), so that is a
+// warning.
+func (p *streams) validate(ctx context.Context, sink Sink) (bool, error) {
 	if sink.Status == "active" || p.plan.TestID == nil {
-		return nil
+		return true, nil
 	}
 	if p.plan.DryRun {
 		p.step("validate", "sink", "")
-		return nil
+		return true, nil
 	}
 	if _, err := p.source.write(ctx, "POST", "/Sinks/"+segment(sink.SID)+"/Test", nil); err != nil {
-		return fmt.Errorf("test sink %s: %w", sink.SID, err)
+		return false, fmt.Errorf("test sink %s: %w", sink.SID, err)
 	}
 	id, err := p.plan.TestID(ctx)
 	if err != nil {
-		return fmt.Errorf("wait for the test event: %w", err)
+		return false, fmt.Errorf("wait for the test event: %w", err)
 	}
 	if id == "" {
-		p.step("warning", "sink "+sink.SID, "its test event did not arrive: is flexbrevo running, and reachable at that URL? Provision again when it is")
-		return nil
+		p.step("warning", "sink "+sink.SID, p.notArrived())
+		return false, nil
 	}
-	return p.act("validate", "validated", "sink "+sink.SID, "", func() error {
+	return true, p.act("validate", "validated", "sink "+sink.SID, "", func() error {
 		_, err := p.source.write(ctx, "POST", "/Sinks/"+segment(sink.SID)+"/Validate", url.Values{"TestId": {id}})
 		return err
 	})
+}
+
+func (p *streams) notArrived() string {
+	if p.plan.Kinesis != nil {
+		return "its test event did not arrive, so nothing is subscribed yet: may Twilio's role write to the stream, and is flexbrevo running and reading it? Provision again then"
+	}
+	return "its test event did not arrive: is flexbrevo running, and reachable at that URL? Provision again when it is"
 }
 
 func (p *streams) createSubscription(ctx context.Context, sink Sink, wanted map[string]int) error {

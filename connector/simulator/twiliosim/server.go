@@ -50,6 +50,8 @@ type Options struct {
 	StrictPages bool
 	// Deliver brings test events to the sinks that clients made; nil brings none.
 	Deliver *http.Client
+	// PutKinesis writes a test event to the Kinesis stream of a sink that clients made; nil writes none.
+	PutKinesis func(arn string, data []byte)
 	// Logger gets one line for each request at debug level. Default: none.
 	Logger *slog.Logger
 }

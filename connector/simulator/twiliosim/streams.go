@@ -15,6 +15,9 @@ import (
 type Sink struct {
 	SID         string
 	Description string
+	// Type is webhook or kinesis.
+	Type string
+	// Destination is a webhook's URL, or a Kinesis stream's Amazon resource name.
 	Destination string
 	Batch       bool
 	Validated   bool
@@ -129,16 +132,23 @@ func (s *Server) createSink(r *http.Request) (world.Fields, error) {
 	var configuration struct {
 		Destination string `json:"destination"`
 		Batch       bool   `json:"batch_events"`
+		ARN         string `json:"arn"`
+		RoleARN     string `json:"role_arn"`
+		ExternalID  string `json:"external_id"`
 	}
-	raw := r.PostForm.Get("SinkConfiguration")
-	if r.PostForm.Get("SinkType") != "webhook" {
-		return nil, badRequest(20001, "Only sinks of the type webhook are offered by this stand-in")
+	raw, kind := r.PostForm.Get("SinkConfiguration"), r.PostForm.Get("SinkType")
+	if kind != "webhook" && kind != "kinesis" {
+		return nil, badRequest(20001, "Only sinks of the types webhook and kinesis are offered by this stand-in")
 	}
-	if err := json.Unmarshal([]byte(raw), &configuration); err != nil || configuration.Destination == "" || r.PostForm.Get("Description") == "" {
+	err := json.Unmarshal([]byte(raw), &configuration)
+	if kind == "kinesis" && configuration.RoleARN != "" && configuration.ExternalID != "" {
+		configuration.Destination = configuration.ARN
+	}
+	if err != nil || configuration.Destination == "" || r.PostForm.Get("Description") == "" {
 		return nil, badRequest(20001, "Description or SinkConfiguration is missing or invalid")
 	}
 	s.streams.sinks = append(s.streams.sinks, Sink{
-		SID: s.newSID("DG"), Description: r.PostForm.Get("Description"), Destination: configuration.Destination,
+		SID: s.newSID("DG"), Description: r.PostForm.Get("Description"), Type: kind, Destination: configuration.Destination,
 		Batch: configuration.Batch, CreatedAt: s.Now(), raw: raw,
 	})
 	return showSink(&s.streams.sinks[len(s.streams.sinks)-1]), nil
@@ -152,7 +162,7 @@ func showSink(k *Sink) world.Fields {
 	self := address("/events/v1/Sinks/" + k.SID)
 	return object(
 		"date_created", iso(k.CreatedAt), "date_updated", iso(k.CreatedAt), "description", k.Description, "sid", k.SID,
-		"sink_configuration", json.RawMessage(k.raw), "sink_type", "webhook", "status", status, "url", self,
+		"sink_configuration", json.RawMessage(k.raw), "sink_type", k.Type, "status", status, "url", self,
 		"links", object("sink_test", self+"/Test", "sink_validate", self+"/Validate"))
 }
 
@@ -173,7 +183,7 @@ func (s *Server) validateSink(r *http.Request) (world.Fields, error) {
 	if at < 0 {
 		return nil, notFound(r)
 	}
-	if id := r.PostForm.Get("TestId"); id == "" || s.options.Deliver != nil && id != testID(s.streams.sinks[at].SID) {
+	if id := r.PostForm.Get("TestId"); id == "" || (s.options.Deliver != nil || s.options.PutKinesis != nil) && id != testID(s.streams.sinks[at].SID) {
 		return nil, badRequest(20001, "TestId is missing or is not that of the test event")
 	}
 	s.streams.sinks[at].Validated = true
@@ -197,11 +207,14 @@ func (s *Server) inUse(sink string) bool {
 }
 
 // createSubscription takes any sink that exists and serves no other subscription: a webhook sink was seen
-// to work without validation.
+// to work without validation, others must be active, as the API's own description says.
 func (s *Server) createSubscription(r *http.Request) (world.Fields, error) {
 	sink := r.PostForm.Get("SinkSid")
 	if s.sink(sink) < 0 || s.inUse(sink) {
 		return nil, badRequest(20001, "Sink %s does not exist or is in use", sink)
+	}
+	if k := s.streams.sinks[s.sink(sink)]; k.Type == "kinesis" && !k.Validated {
+		return nil, badRequest(20001, "Sink %s is not active", sink)
 	}
 	subscription := Subscription{SID: s.newSID("DF"), Description: r.PostForm.Get("Description"), SinkSID: sink, CreatedAt: s.Now()}
 	for _, text := range r.PostForm["Types"] {

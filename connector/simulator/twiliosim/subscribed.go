@@ -88,11 +88,15 @@ func testID(sink string) string { return "test-of-" + sink }
 
 // sendTestEvent posts the test event to a sink, as Twilio does after it has answered.
 func (s *Server) sendTestEvent(k Sink) {
-	if s.options.Deliver == nil {
+	if k.Type == "kinesis" && s.options.PutKinesis == nil || k.Type == "webhook" && s.options.Deliver == nil {
 		return
 	}
 	event := object("specversion", "1.0", "type", "com.twilio.eventstreams.test-event", "source", k.SID, "id", "EZ"+k.SID[2:],
 		"time", s.Now().Format(world.StampLayout), "datacontenttype", "application/json", "data", object("test_id", testID(k.SID)))
+	if k.Type == "kinesis" {
+		go s.options.PutKinesis(k.Destination, event.AppendJSON(nil))
+		return
+	}
 	body := []byte(formText([]any{event}))
 	to, signature := s.SignJSON(k.Destination, body)
 	go func() {
