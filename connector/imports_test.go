@@ -35,12 +35,12 @@ var down = [][]string{
 	{"connector/fact"},
 	{"connector/rawjson"},
 	{"config"},
-	{"config/secretfile", "mapping", "migrations"},
+	{"config/secretfile", "mapping", "migrations", "connector/mcp"},
 }
 
 // parts are the packages of the order that only some users need: they can be
 // deleted, so nothing but the program names them.
-var parts = []string{"connector/kinesis", "connector/objects"}
+var parts = []string{"connector/kinesis", "connector/objects", "connector/mcp"}
 
 // homes says which packages may import a library, so that each has one home.
 var homes = map[string][]string{
@@ -59,6 +59,8 @@ var homes = map[string][]string{
 	"github.com/prometheus":           {"connector/console"},
 	"go.opentelemetry.io":             {"connector/tracing"},
 	"github.com/aws":                  {"connector/kinesis"},
+	"github.com/modelcontextprotocol": {"connector/mcp"},
+	"github.com/google/jsonschema-go": {"connector/mcp"},
 }
 
 const module = "flexbrevo/"

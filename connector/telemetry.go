@@ -25,6 +25,7 @@ var (
 	metricAllowed    = gauge("flexbrevo_brevo_calls_allowed_per_second", "Our share of what Brevo allows, by bucket.", "account", "bucket")
 	metricPace       = gauge("flexbrevo_brevo_calls_pace_per_second", "The pace in force, less than allowed after a 429.", "account", "bucket")
 	metricRemaining  = gauge("flexbrevo_brevo_calls_remaining", "What Brevo said is left of its window.", "account", "bucket")
+	metricPart       = gauge("flexbrevo_part", "What a part of the connector counts, such as kinesis and lag_seconds.", "connector", "part", "what")
 	metricSkew       = gauge("flexbrevo_clock_skew_seconds", "How far this machine's clock is ahead of Twilio's.", "connector")
 	metricCaptured   = counter("flexbrevo_records_captured_total", "New records stored since this configuration runs.", "connector")
 	metricSettled    = counter("flexbrevo_deliveries_settled_total", "Deliveries that came to a final state since this configuration runs.", "account", "kind", "state")
@@ -90,6 +91,11 @@ func (r *readings) connector(c ConnectorStatus, now time.Time) {
 	for kind, states := range c.Outbox {
 		for state, n := range states {
 			r.add(metricDeliveries, float64(n), c.Name, string(kind), string(state))
+		}
+	}
+	for _, p := range c.Parts {
+		for what, n := range p.Counts {
+			r.add(metricPart, float64(n), c.Name, p.Name, what)
 		}
 	}
 	reasons := map[string]int{}

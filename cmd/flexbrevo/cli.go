@@ -102,6 +102,7 @@ func (c *cli) root() *cobra.Command {
 		c.schemaCommand(),
 		c.completionCommand(),
 	)
+	root.AddCommand(c.mcpCommands()...)
 	c.complete(root)
 	for _, sub := range root.Commands() {
 		if sub.Args == nil {

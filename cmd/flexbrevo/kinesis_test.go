@@ -344,6 +344,9 @@ func TestKinesis(t *testing.T) {
 	if !strings.Contains(l.flexbrevo("test").stdout, "✓ kinesis") {
 		t.Errorf("test does not tell of kinesis:\n%s", l.flexbrevo("test").stdout)
 	}
+	if metrics := d.page("/metrics"); !strings.Contains(metrics, `flexbrevo_part{connector="twilio_flex",part="kinesis",what="lag_seconds"}`) {
+		t.Error("no metric tells how far the reading is behind")
+	}
 	if code, _ := d.stop(); code != 0 {
 		t.Errorf("exit code %d\n%s", code, d.stderr.String())
 	}
