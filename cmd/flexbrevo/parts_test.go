@@ -1,0 +1,57 @@
+package main_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPartsLeaveNothing leaves each part out by its build tag: what only it needs is not in the program then.
+func TestPartsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	for tag, library := range map[string]string{
+		"no_kinesis": "github.com/aws/",
+		"no_mcp":     "github.com/modelcontextprotocol/",
+	} {
+		t.Run(tag, func(t *testing.T) {
+			t.Parallel()
+			out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", tag, ".").CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if strings.Contains(string(out), library) || strings.Contains(string(out), "flexbrevo/connector/"+strings.TrimPrefix(tag, "no_")) {
+				t.Errorf("the program without %s holds %s", tag, library)
+			}
+		})
+	}
+}
+
+// TestWithoutParts builds a program without any part: it refuses a configuration that asks for one, and does all else.
+func TestWithoutParts(t *testing.T) {
+	t.Parallel()
+	small := filepath.Join(t.TempDir(), "flexbrevo")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags", "no_kinesis,no_mcp", "-o", small, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	l := newLab(t, setup{world: aDay(65, 10, false)})
+	run := func(args ...string) (string, int) {
+		t.Helper()
+		cmd := l.command(t.Context(), args...)
+		cmd.Path, cmd.Args[0] = small, small
+		out, _ := cmd.CombinedOutput() // the exit code tells
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	if out, code := run("sync"); code != 0 {
+		t.Errorf("sync: exit code %d\n%s", code, out)
+	}
+	if out, code := run("mcp"); code != 2 || !strings.Contains(out, "there is no command") {
+		t.Errorf("mcp: exit code %d\n%s", code, out)
+	}
+	l.write("connector.yaml", strings.Replace(l.configuration("connector.yaml"), "    region: FR\n",
+		"    region: FR\n    event_streams: {via: kinesis, stream: s, region: eu-west-1}\n", 1))
+	if out, code := run("sync"); code == 0 || !strings.Contains(out, "built without kinesis") {
+		t.Errorf("kinesis: exit code %d\n%s", code, out)
+	}
+}
