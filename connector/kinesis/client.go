@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -218,9 +219,18 @@ func (c *client) failed(ctx context.Context, doing string, err error) error {
 	case ctx.Err() != nil:
 		out.Err = context.Cause(ctx)
 	default:
-		out.Err = err
+		out.Err = plain(err)
 	}
 	return out
+}
+
+// plain leaves out what the SDK says around a failure of the network.
+func plain(err error) error {
+	var sent *url.Error
+	if errors.As(err, &sent) {
+		return fmt.Errorf("%s: %w", sent.URL, sent.Err)
+	}
+	return err
 }
 
 // judge knows the codes of Kinesis and of AWS's common errors.

@@ -193,14 +193,21 @@ func (p *Part) forgive(shard string) {
 	delete(p.problems, shard)
 }
 
+// problemsNow tells one problem of each reason: an outage is one, not one for each
+// shard.
 func (p *Part) problemsNow() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out []string
+	told := map[failure.Reason]bool{}
 	for _, shard := range slices.Sorted(maps.Keys(p.problems)) {
-		out = append(out, p.problems[shard].Error())
+		err := p.problems[shard]
+		if reason := failure.ReasonOf(err); !told[reason] {
+			told[reason] = true
+			out = append(out, err.Error())
+		}
 	}
-	return slices.Compact(out)
+	return out
 }
 
 // pauseAfter is how long to wait after an error, the n-th in a row from 0.

@@ -455,6 +455,27 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// TestGoneWhileReading notices that a shard was thrown away that could not be read, and reads its child.
+func TestGoneWhileReading(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, fakeShard{id: "a", records: []string{event("1")}, closed: true})
+	s := newSite(t, f)
+	s.busy = 1 << 30
+	p, _ := s.run()
+	until(t, "it is tried", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.busy < 1<<30-3
+	})
+	f.change(func() { f.shards = []fakeShard{{id: "b", parent: "a", records: []string{event("2")}}} })
+	s.mu.Lock()
+	s.busy = 0
+	s.mu.Unlock()
+	until(t, "the child is read, and nothing is wrong", func() bool {
+		return slices.Contains(s.keys(), "stream:2") && p.problemsNow() == nil
+	})
+}
+
 // TestAnotherStream reads a stream from its beginning that was deleted and made again under the same name.
 func TestAnotherStream(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,7 @@ type team struct {
 
 // member reads one shard until it is dismissed.
 type member struct {
+	gone bool // see assignment
 	end  context.CancelFunc
 	work sync.WaitGroup
 }
@@ -119,7 +120,7 @@ func assignments(shards []shard, at map[string]place) []assignment {
 // assign begins what is wanted and dismisses the others.
 func (t *team) assign(ctx context.Context, wanted map[string]*reader) {
 	for name, m := range t.members {
-		if wanted[name] == nil {
+		if r := wanted[name]; r == nil || r.gone != m.gone {
 			m.dismiss()
 			delete(t.members, name)
 		}
@@ -129,7 +130,7 @@ func (t *team) assign(ctx context.Context, wanted map[string]*reader) {
 			continue
 		}
 		reading, end := context.WithCancel(ctx)
-		m := &member{end: end}
+		m := &member{end: end, gone: r.gone}
 		t.members[name] = m
 		m.work.Go(func() {
 			defer t.part.forgive(r.shard)

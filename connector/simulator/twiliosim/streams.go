@@ -23,6 +23,7 @@ type Sink struct {
 	Validated   bool
 	CreatedAt   time.Time
 	raw         string // SinkConfiguration as it came
+	tests       int    // how many test events were asked for
 }
 
 // Subscription sends event types to a sink.
@@ -174,7 +175,9 @@ func (s *Server) testSink(r *http.Request) (world.Fields, error) {
 	if s.sink(r.PathValue("sid")) < 0 {
 		return nil, notFound(r)
 	}
-	s.sendTestEvent(s.streams.sinks[s.sink(r.PathValue("sid"))])
+	k := &s.streams.sinks[s.sink(r.PathValue("sid"))]
+	k.tests++
+	s.sendTestEvent(*k)
 	return object("result", "submitted"), nil
 }
 
@@ -183,7 +186,7 @@ func (s *Server) validateSink(r *http.Request) (world.Fields, error) {
 	if at < 0 {
 		return nil, notFound(r)
 	}
-	if id := r.PostForm.Get("TestId"); id == "" || (s.options.Deliver != nil || s.options.PutKinesis != nil) && id != testID(s.streams.sinks[at].SID) {
+	if id := r.PostForm.Get("TestId"); id == "" || (s.options.Deliver != nil || s.options.PutKinesis != nil) && id != testID(&s.streams.sinks[at]) {
 		return nil, badRequest(20001, "TestId is missing or is not that of the test event")
 	}
 	s.streams.sinks[at].Validated = true

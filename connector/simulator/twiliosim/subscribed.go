@@ -2,6 +2,7 @@ package twiliosim
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -84,7 +85,8 @@ func (s *Server) subscribe(r *http.Request, kind string) (world.Fields, error) {
 	return s.showSubscribed(k, kind), nil
 }
 
-func testID(sink string) string { return "test-of-" + sink }
+// testID is the id of a sink's latest test event.
+func testID(k *Sink) string { return fmt.Sprintf("test-%d-of-%s", k.tests, k.SID) }
 
 // sendTestEvent posts the test event to a sink, as Twilio does after it has answered.
 func (s *Server) sendTestEvent(k Sink) {
@@ -92,7 +94,7 @@ func (s *Server) sendTestEvent(k Sink) {
 		return
 	}
 	event := object("specversion", "1.0", "type", "com.twilio.eventstreams.test-event", "source", k.SID, "id", "EZ"+k.SID[2:],
-		"time", s.Now().Format(world.StampLayout), "datacontenttype", "application/json", "data", object("test_id", testID(k.SID)))
+		"time", s.Now().Format(world.StampLayout), "datacontenttype", "application/json", "data", object("test_id", testID(&k)))
 	if k.Type == "kinesis" {
 		go s.options.PutKinesis(k.Destination, event.AppendJSON(nil))
 		return
