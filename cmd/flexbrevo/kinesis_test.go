@@ -394,7 +394,9 @@ func TestProvisionKinesis(t *testing.T) {
 	}
 	d := l.run()
 	eventually(t, 20*time.Second, "the first test event is read", func() bool {
-		var status struct{ Connectors []struct{ Webhooks map[string]any } }
+		var status struct {
+			Connectors []struct{ Webhooks map[string]any }
+		}
 		if err := json.Unmarshal([]byte(d.page("/api/v1/status")), &status); err != nil {
 			t.Fatal(err)
 		}
