@@ -52,6 +52,7 @@ type Store interface {
 	Reconciler
 	Linker
 	Merger
+	Importer
 	Learner
 	Listener
 	FactReader

@@ -66,6 +66,7 @@ func (t *tx) erase(e *store.Erasure, erased *store.Erased) error {
 		{`DELETE FROM owed WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
 		{`DELETE FROM aged WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
 		{`DELETE FROM crm_cases WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
+		{`DELETE FROM import_rows WHERE import_id IN (SELECT id FROM imports WHERE connector = $1) AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
 		{`DELETE FROM identifiers WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
 		{`DELETE FROM facts WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, &erased.Facts},
 		{`DELETE FROM customers WHERE connector = $1 AND id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, &erased.Customers},

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		figureTests,
 		forgetTests,
 		historyTests,
+		importTests,
 		leaseTests,
 		listenerTests,
 		mergeTests,
