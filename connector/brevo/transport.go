@@ -207,7 +207,7 @@ type route struct {
 	// template is the path without anybody's data in it.
 	template string
 	bucket   bucketName
-	// long is set where the answer is a long page.
+	// long is set where the answer is a long page, or the request a long body.
 	long bool
 	// batch is set for a batch of events, whose bucket is found out.
 	batch bool
@@ -228,6 +228,13 @@ func routeOf(method, path string) route {
 		return route{template: path, bucket: bucketOther, keepReserve: true, batch: true}
 	case "/contacts":
 		return route{template: path, bucket: bucketContacts, long: method == http.MethodGet}
+	case "/contacts/import":
+		return route{template: path, bucket: bucketContacts, long: true}
+	case "/processes":
+		return route{template: path, bucket: bucketOther, keepReserve: true}
+	}
+	if strings.HasPrefix(path, "/processes/") {
+		return route{template: "/processes/{processId}", bucket: bucketOther, keepReserve: true}
 	}
 	rest, ok := strings.CutPrefix(path, "/contacts/")
 	if !ok {

@@ -222,7 +222,7 @@ func TestImport(t *testing.T) {
 	s := newSim(t, brevosim.Options{Quirks: brevosim.Quirks{Allow: brevosim.Allow{Import: true}}})
 	a := s.contact(brevosim.Contact{Email: "a@example.com"})
 	b := s.contact(brevosim.Contact{SMS: "+33612345678", Attributes: object{"FIRSTNAME": "Old"}})
-	body := object{"listIds": []int{2}, "jsonBody": []any{
+	body := object{"listIds": []int{2}, "disableNotification": true, "jsonBody": []any{
 		object{"email": "a@example.com", "attributes": object{"SMS": "+33612345678", "LASTNAME": "A", "NOPE": 1}},
 		object{"attributes": object{"SMS": "+33699999999"}},
 		object{"email": "nonsense"},
@@ -272,6 +272,41 @@ func TestImport(t *testing.T) {
 	s.violated()
 }
 
+func TestImportGoesWrong(t *testing.T) {
+	t.Parallel()
+	quirks := brevosim.Quirks{Allow: brevosim.Allow{Import: true}, ImportTime: -1, ImportLoses: 2, ReportsExpired: true}
+	s := newSim(t, brevosim.Options{Quirks: quirks})
+	body := object{"listIds": []int{2}, "disableNotification": true, "jsonBody": []any{
+		object{"email": "a@example.com"}, object{"email": "b@example.com"}, object{"email": "nonsense"},
+	}}
+	process := func() object {
+		id := s.send("POST", "/contacts/import", body, 202).object(t)["processId"]
+		return s.send("GET", fmt.Sprintf("/processes/%v", id), nil, 200).object(t)
+	}
+	report := process()["info"].(object)["import"].(object)["invalid_emails"].(string)
+	if n := len(s.Contacts()); n != 1 {
+		t.Errorf("%d contacts of an import that loses every second row", n)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), "GET", report, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := s.Transport().RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusForbidden {
+		t.Errorf("an expired report answers %d", response.StatusCode)
+	}
+	quirks.ImportFails = true
+	s.SetQuirks(quirks)
+	if status := process()["status"]; status != "failed" || len(s.Contacts()) != 1 {
+		t.Errorf("%v, %d contacts", status, len(s.Contacts()))
+	}
+	s.violated()
+}
+
 func TestImportRefusals(t *testing.T) {
 	t.Parallel()
 	s := newSim(t, brevosim.Options{})
@@ -295,8 +330,8 @@ func TestImportRefusals(t *testing.T) {
 func TestImportsOneAtATime(t *testing.T) {
 	t.Parallel()
 	s := newSim(t, brevosim.Options{Quirks: brevosim.Quirks{Allow: brevosim.Allow{Import: true}}})
-	s.send("POST", "/contacts/import", object{"newList": object{"listName": "new", "folderId": 1}, "fileBody": "EMAIL;FIRSTNAME\na@example.com;Ann\n;Nobody\n"}, 202)
-	s.send("POST", "/contacts/import", object{"listIds": []int{2}, "fileUrl": "https://files.example.com/x.csv", "emailBlacklist": false}, 202)
+	s.send("POST", "/contacts/import", object{"disableNotification": true, "newList": object{"listName": "new", "folderId": 1}, "fileBody": "EMAIL;FIRSTNAME\na@example.com;Ann\n;Nobody\n"}, 202)
+	s.send("POST", "/contacts/import", object{"disableNotification": true, "listIds": []int{2}, "fileUrl": "https://files.example.com/x.csv", "emailBlacklist": false}, 202)
 	s.violated("blocklist flag", "another process was running")
 	s.clock.add(3 * time.Second)
 	if s.ImportsDone() {

@@ -130,6 +130,10 @@ func reportPath(process int64, name string) string {
 // getReport serves the CSV report of an import: the email and the attributes of each row. What the real files hold is
 // not known.
 func (s *Server) getReport(w http.ResponseWriter, r *http.Request) {
+	if s.quirks.Load().ReportsExpired {
+		answer{status: http.StatusForbidden, contentType: "application/xml", body: []byte(expiredLink)}.write(w)
+		return
+	}
 	rows, ok := s.reportRows(r.PathValue("process"), r.PathValue("name"))
 	if !ok {
 		http.NotFound(w, r)
@@ -146,6 +150,9 @@ func (s *Server) getReport(w http.ResponseWriter, r *http.Request) {
 	out.Flush()
 	answer{status: http.StatusOK, contentType: "text/csv; charset=utf-8", body: text.Bytes()}.write(w)
 }
+
+// expiredLink is what a file store says of a link that is no longer good.
+const expiredLink = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>`
 
 func (s *Server) reportRows(process, file string) ([]importRow, bool) {
 	a, _ := s.enter()

@@ -75,6 +75,12 @@ type Quirks struct {
 	TooEarlyFor time.Duration `json:"-"`
 	// ImportTime is how long an import takes, a third of it queued; zero means three seconds, below zero none.
 	ImportTime time.Duration `json:"-"`
+	// ImportFails ends every import as failed, with nothing of it carried out (1.5).
+	ImportFails bool `json:"import_fails"`
+	// ImportLoses leaves every so-manieth row of an import out, without a word; zero means none.
+	ImportLoses int `json:"import_loses"`
+	// ReportsExpired answers the CSV reports of an import as a file store does once a link has expired (1.5).
+	ReportsExpired bool `json:"reports_expired"`
 	// Clear is what removes the value of an attribute (1.3).
 	Clear ClearBy `json:"clear"`
 	// IDOnUpdate answers an upsert with getId by 201 and the id, instead of 204 without one (1.2).
