@@ -388,6 +388,10 @@ func (s *session) one(d store.Delivery) store.Settlement {
 	settlement := s.judge(d, outcome)
 	settlement.Status, settlement.Omissions = outcome.Status, outcome.Omissions
 	settlement.Call, settlement.Sent = outcome.Call, outcome.Sent
+	if settlement.Reason == reasonUnchanged && len(d.Sent) > 0 {
+		// What was sent before is there: that call delivered it, whatever became of its answer.
+		settlement.State, settlement.Reason, settlement.Status = store.Delivered, "", d.Status
+	}
 	if d.Kind == store.ContactDelivery {
 		settlement.Held = &outcome.Held
 	}
