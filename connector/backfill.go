@@ -26,6 +26,9 @@ type BackfillRequest struct {
 	// means all. Everything is captured in any case.
 	Channels []string           `json:"channels,omitempty"`
 	Events   store.EventsPolicy `json:"events"`
+	// Import says that the operator agreed to the terms of parts that load contacts in a
+	// way of their own; see part.Loader.
+	Import bool `json:"import,omitempty"`
 	// Canary stops after so many contacts were put in the outbox; 0 does not stop.
 	Canary int `json:"canary,omitempty"`
 }
@@ -61,6 +64,7 @@ const (
 	StageRead    = "read"    // the range is captured, and digested as it comes
 	StageDigest  = "digest"  // what was captured is digested
 	StageSettle  = "settle"  // contacts and events are put in the outbox
+	StageLoad    = "load"    // contacts are brought by a part that does it in a way of its own
 	StageDeliver = "deliver" // and delivered
 	StageCanary  = "canary"  // stopped after the first contacts, until asked for again
 	StageDone    = "done"
@@ -89,6 +93,8 @@ type BackfillProgress struct {
 	Verified bool `json:"verified"`
 	// Dead are deliveries given up while it ran.
 	Dead int `json:"dead"`
+	// Step is what the part is at that loads contacts, and in the end what it did.
+	Step string `json:"step,omitempty"`
 	// Problem says what it waits for.
 	Problem string `json:"problem,omitempty"`
 }
@@ -216,8 +222,11 @@ func (w *backfill) stages(ctx context.Context) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{StageRead, w.read}, {StageDigest, w.digested}, {StageSettle, w.sweep}, {StageDeliver, w.delivered},
+		{StageRead, w.read}, {StageDigest, w.digested}, {StageSettle, w.sweep}, {StageLoad, w.load}, {StageDeliver, w.delivered},
 	} {
+		if stage.name == StageLoad && len(w.f.loaders()) == 0 {
+			continue
+		}
 		w.progress.stage(stage.name)
 		if err := stage.do(ctx); err != nil {
 			return fmt.Errorf("backfill, %s: %w", stage.name, err)

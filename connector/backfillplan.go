@@ -38,6 +38,10 @@ type BackfillPlan struct {
 	// Brevo.
 	Automations bool `json:"automations"`
 
+	// Terms are what the operator must agree to before contacts are brought in another
+	// way than by single writes; empty where there is no other.
+	Terms string `json:"terms,omitempty"`
+
 	TwilioCalls   int     `json:"twilio_calls"`
 	TwilioSeconds float64 `json:"twilio_seconds"`
 	BrevoCalls    int     `json:"brevo_calls"`
@@ -86,6 +90,9 @@ func (s *Service) PlanBackfill(ctx context.Context, r BackfillRequest) (Backfill
 		}
 	}
 	e.finish(streams)
+	for _, l := range f.loaders() {
+		p.Terms += l.Terms()
+	}
 	return p, nil
 }
 

@@ -186,6 +186,8 @@ func (b *backfillProgress) now() BackfillProgress {
 
 func (b *backfillProgress) stage(name string) { b.set(func(p *BackfillProgress) { p.Stage = name }) }
 
+func (b *backfillProgress) step(what string) { b.set(func(p *BackfillProgress) { p.Step = what }) }
+
 func (b *backfillProgress) read(stream string, c record.Cursor) {
 	if c == "" {
 		return

@@ -20,6 +20,9 @@ func (s *Service) joinParts(f *flow) error {
 		Hold: func(ctx context.Context, role string, work func(context.Context, store.Lease) error) {
 			s.roles.Hold(ctx, role+":"+f.cfg.Name, work)
 		},
+		OnceOfAccount: func(ctx context.Context, role string, work func(context.Context, store.Lease) error) error {
+			return s.roles.OnceMore(ctx, role+":"+f.account.name, work)
+		},
 		Once: func(ctx context.Context, role string, work func(context.Context, store.Lease) error) error {
 			return s.roles.OnceMore(ctx, role+":"+f.cfg.Name, work)
 		},

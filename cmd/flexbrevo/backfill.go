@@ -21,6 +21,7 @@ type backfillFlags struct {
 	resources, channels  []string
 	canary               int
 	dryRun, yes, asJSON  bool
+	imports              bool
 }
 
 func (c *cli) backfillCommand() *cobra.Command {
@@ -49,6 +50,7 @@ func (c *cli) backfillCommand() *cobra.Command {
 	flags.StringSliceVar(&f.channels, "channels", nil, "only customers who came by one of these channels")
 	flags.StringVar(&f.events, "events", "recent", "which past events are sent: recent, all or none")
 	flags.IntVar(&f.canary, "canary", 0, "stop after the first `N` contacts, to look at them; run without it to go on")
+	flags.BoolVar(&f.imports, "import", false, "agree to Brevo's import for contacts that it does not have (brevo.bulk_import)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what it would do and change nothing")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	flags.BoolVar(&f.asJSON, "json", false, "print plan and result as JSON")
@@ -91,7 +93,7 @@ func (f backfillFlags) requests(cfg *config.Config, only string, now time.Time) 
 		if !k.Enabled || (only != "" && only != k.Name) {
 			continue
 		}
-		r := connector.BackfillRequest{Connector: k.Name, Resources: f.resources, Channels: f.channels, Events: events, Canary: f.canary}
+		r := connector.BackfillRequest{Connector: k.Name, Resources: f.resources, Channels: f.channels, Events: events, Canary: f.canary, Import: f.imports}
 		var err error
 		if r.Since, err = moment(f.since, k.Location, now); err != nil {
 			return nil, fmt.Errorf("--since %s: %w", f.since, err)
@@ -150,6 +152,9 @@ func (c *cli) backfillOne(ctx context.Context, cfg *config.Config, r connector.B
 	if err != nil {
 		return err
 	}
+	if f.imports && plan.Terms == "" {
+		return usage(fmt.Errorf("--import: connector %s has no import; brevo.bulk_import: backfill allows one", r.Connector))
+	}
 	if f.asJSON {
 		err = c.print(plan)
 	} else {
@@ -159,6 +164,9 @@ func (c *cli) backfillOne(ctx context.Context, cfg *config.Config, r connector.B
 		return err
 	}
 	if yes, err := c.agreed(ctx, f.yes); !yes {
+		return err
+	}
+	if r.Import, err = c.agreedToImport(ctx, plan, f); err != nil {
 		return err
 	}
 	show := c.backfillProgress(plan)
@@ -235,6 +243,20 @@ func (c *cli) agreed(ctx context.Context, yes bool) (bool, error) {
 	return c.agrees(ctx, terminal, "Go ahead?")
 }
 
+// agreedToImport asks on a terminal whether contacts may be imported. Elsewhere, and
+// with --yes, only --import says so: --yes agrees to what backfills always do.
+func (c *cli) agreedToImport(ctx context.Context, p connector.BackfillPlan, f backfillFlags) (bool, error) {
+	terminal := c.asked()
+	switch {
+	case p.Terms == "" || f.imports:
+		return f.imports, nil
+	case f.yes || terminal == nil || f.canary > 0:
+		fmt.Fprintln(c.err, "contacts are written one by one; --import agrees to the import")
+		return false, nil
+	}
+	return c.agrees(ctx, terminal, "Use the import?")
+}
+
 func (c *cli) sayPlan(p connector.BackfillPlan) {
 	w := c.out
 	fmt.Fprintf(w, "%s: %s until %s (not included)\n", p.Connector, p.Since.Format(time.RFC3339), p.Until.Format(time.RFC3339))
@@ -254,6 +276,9 @@ func (c *cli) sayPlan(p connector.BackfillPlan) {
 		fmt.Fprintln(w, "  automations in Brevo that start on these events, or on being put on a list, may fire")
 	} else {
 		fmt.Fprintln(w, "  no event is sent and no list is joined: no automation of these can fire")
+	}
+	for line := range strings.Lines(p.Terms) {
+		fmt.Fprint(w, "  "+line)
 	}
 }
 
@@ -298,6 +323,9 @@ func (c *cli) sayBackfill(p connector.BackfillProgress) {
 		fmt.Fprintf(c.out, "%s: not done; run it again, or start the daemon, and it goes on", p.Connector)
 	}
 	fmt.Fprintf(c.out, "\n%s contact changes and %s events put in the outbox", thousands(p.Contacts), thousands(p.Events))
+	if p.Step != "" {
+		fmt.Fprintf(c.out, ", %s", p.Step)
+	}
 	if p.LeftOut > 0 {
 		fmt.Fprintf(c.out, ", %s customers of other channels left out", thousands(p.LeftOut))
 	}

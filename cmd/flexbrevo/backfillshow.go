@@ -67,6 +67,8 @@ func (s *backfillShow) part(p connector.BackfillProgress) (float64, string) {
 	case connector.StageSettle:
 		whole := p.Owed + p.Contacts + p.LeftOut
 		return float64(p.Contacts+p.LeftOut) / float64(max(1, whole)), fmt.Sprintf("%s customers left", thousands(p.Owed))
+	case connector.StageLoad:
+		return 0, p.Step
 	case connector.StageDeliver:
 		whole := max(1, p.Contacts+p.Events)
 		return 1 - min(1, float64(p.Waiting)/float64(whole)), fmt.Sprintf("%s deliveries left", thousands(p.Waiting))

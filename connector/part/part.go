@@ -51,6 +51,20 @@ type Prober interface {
 // they are no streams of the source, and are shown by the part.
 const StreamPrefix = "part:"
 
+// Loader is a part that brings contacts to the destination in a way of its own where a
+// backfill owes many of them.
+type Loader interface {
+	Part
+	// Terms says what that way costs, for the operator to agree to.
+	Terms() string
+	// Load is called by a backfill once all that it owes is in the outbox, before its
+	// deliveries are waited for. It finishes what an earlier call left and, where the
+	// operator agreed, brings what it can; told hears what it is at. All the rest stays in
+	// the outbox, and is delivered as ever. It may be cut short at any moment and called
+	// again, in another process, too.
+	Load(ctx context.Context, agreed bool, told func(step string)) error
+}
+
 // State is how a part stands.
 type State struct {
 	Name string `json:"name"`
@@ -87,6 +101,9 @@ type Site struct {
 	// Hold does work under a role of this connector, and again, until ctx ends; see
 	// schedule.Roles.
 	Hold func(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error)
+	// OnceOfAccount is Once for a role of the Brevo account, which other connectors may
+	// share.
+	OnceOfAccount func(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error) error
 	// Once does work under a role of this connector, or gives store.ErrLeaseHeld.
 	Once func(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error) error
 }

@@ -15,13 +15,14 @@ const importable = `d.kind = 'contact' AND d.state IN ('pending', 'dead') AND d.
 	AND c.id = d.customer_id AND c.contact_id IS NULL AND c.merged_into IS NULL
 	AND NOT EXISTS (SELECT 1 FROM import_rows i WHERE i.customer_id = c.id)`
 
-// LoadImportable implements store.Importer.
+// LoadImportable implements store.Importer. The expressions keep planners from the
+// index of what is due, by which the whole queue would be sorted for each page.
 func (s *Store) LoadImportable(ctx context.Context, account, connector string, after int64, limit int) ([]store.Delivery, error) {
 	var found []store.Delivery
 	err := s.read(ctx, "load importable contacts", func(t *tx) (err error) {
 		found, err = t.deliveries(`
 			SELECT `+deliveryColumns+` FROM queue q CROSS JOIN deliveries d CROSS JOIN customers c
-			WHERE q.account = $1 AND q.lane = $2 AND q.customer_id > $3
+			WHERE q.account || '' = $1 AND q.lane + 0 = $2 AND q.customer_id > $3
 				AND d.customer_id = q.customer_id AND d.connector = $4 AND `+importable+`
 			ORDER BY q.customer_id LIMIT $5`, name(account), int(record.Backfill), after, name(connector), limit)
 		return err
