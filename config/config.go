@@ -231,12 +231,14 @@ type Property struct {
 	Value string `yaml:"value" short:"true" desc:"expression"`
 }
 
-// The values of Brevo.Tier and BulkImport.
+// The values of Brevo.Tier, BulkImport and BulkRows.
 const (
 	TierAuto       = "auto"
 	TierNone       = "none"
 	ImportNever    = "never"
 	ImportBackfill = "backfill"
+	RowsEmail      = "email"
+	RowsAll        = "all"
 )
 
 // Brevo is one Brevo account.
@@ -248,6 +250,9 @@ type Brevo struct {
 	Share       float64       `yaml:"share" validate:"gt=0,max=1" desc:"part of the account's limits that may be used"`
 	LookupAfter time.Duration `yaml:"lookup_after" validate:"min=0,max=10m" desc:"when a delivery of unknown outcome counts as absent"`
 	BulkImport  string        `yaml:"bulk_import" validate:"oneof=never backfill" desc:"whether backfills may use Brevo's import, which merges contacts"`
+	BulkRows    string        `yaml:"bulk_rows" validate:"oneof=email all" desc:"what an import knows contacts by: their address alone, or phones beside it, which may merge contacts"`
+	BulkLeast   int           `yaml:"bulk_least" validate:"min=1" desc:"how many contacts for the same lists make an import worth it"`
+	BulkWait    time.Duration `yaml:"bulk_wait" validate:"min=1s,max=24h" desc:"how long an import may take before its contacts are written one by one"`
 	Provision   bool          `yaml:"provision" desc:"create missing attributes and lists at start"`
 }
 
@@ -315,7 +320,7 @@ func defaults() *Config {
 	return &Config{
 		Brevo: Brevo{
 			BaseURL: "https://api.brevo.com/v3", Tier: TierAuto, Share: 0.8, LookupAfter: 10 * time.Second,
-			BulkImport: ImportNever, Provision: true,
+			BulkImport: ImportNever, BulkRows: RowsEmail, BulkLeast: 500, BulkWait: time.Hour, Provision: true,
 		},
 		Secrets:   Secrets{KeyFrom: "env"},
 		Store:     Store{URL: NewSecret("sqlite://flexbrevo.db")},

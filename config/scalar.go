@@ -71,6 +71,7 @@ var scalarTypes = map[reflect.Type]setter{
 	reflect.TypeFor[string]():        setString,
 	reflect.TypeFor[bool]():          setBool,
 	reflect.TypeFor[float64]():       setFloat,
+	reflect.TypeFor[int]():           setInt,
 	reflect.TypeFor[Secret]():        setSecret,
 	reflect.TypeFor[time.Duration](): setDuration,
 	reflect.TypeFor[Age]():           setAge,
@@ -111,6 +112,15 @@ func setBool(v reflect.Value, value scalarText) string {
 		return "true or false"
 	}
 	v.SetBool(truth)
+	return ""
+}
+
+func setInt(v reflect.Value, value scalarText) string {
+	n, err := strconv.Atoi(value.text)
+	if err != nil || (value.written != kindNumber && !value.fromEnv) {
+		return "a whole number"
+	}
+	v.SetInt(int64(n))
 	return ""
 }
 

@@ -82,6 +82,8 @@ func typeSchema(t reflect.Type) schema {
 		return schema{"anyOf": []any{schema{"type": []string{"boolean", "null"}}, reference()}}
 	case reflect.Float64:
 		return schema{"anyOf": []any{schema{"type": []string{"number", "null"}}, reference()}}
+	case reflect.Int:
+		return schema{"anyOf": []any{schema{"type": []string{"integer", "null"}}, reference()}}
 	case reflect.Interface:
 		return schema{}
 	default:

@@ -16,7 +16,7 @@ import (
 var down = [][]string{
 	{"cmd/flexbrevo"},
 	{"connector"},
-	{"connector/kinesis", "connector/objects"},
+	{"connector/bulkimport", "connector/kinesis", "connector/objects"},
 	{"connector/part"},
 	{"connector/schedule"},
 	{"connector/pipeline"},
@@ -40,7 +40,7 @@ var down = [][]string{
 
 // parts are the packages of the order that only some users need: they can be
 // deleted, so nothing but the program names them.
-var parts = []string{"connector/kinesis", "connector/objects", "connector/mcp"}
+var parts = []string{"connector/bulkimport", "connector/kinesis", "connector/objects", "connector/mcp"}
 
 // homes says which packages may import a library, so that each has one home.
 var homes = map[string][]string{

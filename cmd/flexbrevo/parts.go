@@ -9,5 +9,6 @@ func parts() []part.Maker {
 	return []part.Maker{
 		objectsPart(),
 		kinesisPart(),
+		bulkimportPart(),
 	}
 }
