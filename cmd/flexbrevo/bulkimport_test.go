@@ -65,7 +65,7 @@ func TestBulkImport(t *testing.T) {
 	for _, rows := range []string{"email", "all"} {
 		t.Run(rows, func(t *testing.T) {
 			t.Parallel()
-			l := newImportLab(t, setup{world: someWeeks(31, 8, 400), brevo: brevosim.Options{Quirks: brevosim.Quirks{ImportTime: time.Second}}}, "  bulk_rows: "+rows+"\n")
+			l := newImportLab(t, setup{world: someWeeks(31, 28, 400), brevo: brevosim.Options{Quirks: brevosim.Quirks{ImportTime: time.Second}}}, "  bulk_rows: "+rows+"\n")
 			r := l.must(0, l.past("--events", "all", "--import")...)
 			if !strings.Contains(r.stdout, "MERGES") {
 				t.Errorf("the plan does not tell of the hazard:\n%s", r.stdout)
@@ -189,4 +189,34 @@ func TestBulkImportGoesWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBulkImportBesideTheDaemon kills the daemon that imports for a command; the next
+// one goes on by itself, with what was agreed to.
+func TestBulkImportBesideTheDaemon(t *testing.T) {
+	t.Parallel()
+	// Latency keeps the daemon from writing all singly while the outbox is being filled.
+	faults := brevosim.Faults{Latency: 100 * time.Millisecond}
+	l := newImportLab(t, setup{
+		world: someWeeks(35, 12, 300), env: map[string]string{"LOOKBACK": "1h"},
+		brevo: brevosim.Options{Faults: faults, Quirks: brevosim.Quirks{ImportTime: 2 * time.Second}},
+	}, "  bulk_rows: all\n")
+	d := l.run()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := l.command(ctx, l.past("--events", "all", "--import")...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, "an import", func() bool { return l.brevoCalls(http.MethodPost, importPath) > 0 })
+	d.kill()
+	d = l.run()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("the command that follows: %v\n%s", err, d.stderr.String())
+	}
+	l.mustEqual(settings(today()))
+	if code, _ := d.stop(); code != 0 {
+		t.Errorf("the daemon ended with %d", code)
+	}
+	t.Log(l.imports())
 }
