@@ -129,6 +129,9 @@ func (f *flow) asked(ctx context.Context, lease store.Lease) {
 	}
 }
 
+// errImporting keeps a contact from being deleted in Brevo before it is made there.
+var errImporting = errors.New("nothing was erased, because the person is in an import that Brevo still works on; run it again when it has ended, see status")
+
 // forgetGrace is how long calls to Brevo that are under way are waited for.
 const forgetGrace = 40 * time.Second
 
@@ -201,6 +204,15 @@ func (f *flow) forget(ctx context.Context, lease store.Lease, r ForgetRequest, g
 		return report, err
 	}
 	report.Known = len(p.Customers) > 0
+	if r.InBrevo {
+		importing, err := f.store.Importing(ctx, p.IDs())
+		if err != nil {
+			return report, err
+		}
+		if importing {
+			return report, errImporting
+		}
+	}
 	if err := f.holdBack(ctx, lease, p, grace); err != nil {
 		return report, err
 	}

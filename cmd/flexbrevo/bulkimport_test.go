@@ -80,12 +80,28 @@ func TestBulkImport(t *testing.T) {
 			if counts["contacts_found"] == 0 || counts["imports_done"] == 0 || singles != contacts-counts["contacts_found"] || !strings.Contains(r.stdout, "made by import") {
 				t.Errorf("%d contacts, %d written singly, %v", contacts, singles, counts)
 			}
+			l.mustExplainImports()
 			l.brevo.ResetCalls()
 			l.must(0, l.past("--events", "all", "--import")...)
 			if n := l.writes(); n != 0 {
 				t.Errorf("a second backfill of the range wrote %d times to Brevo: %v", n, l.brevo.Calls())
 			}
 		})
+	}
+}
+
+// mustExplainImports says that a contact that was imported can be told from one that
+// was written singly.
+func (l *lab) mustExplainImports() {
+	l.t.Helper()
+	explained := 0
+	for _, c := range l.brevo.Contacts() {
+		if c.Email != "" && c.SMS == "" && strings.Contains(l.must(0, "explain", c.Email).stdout, "POST /contacts/import") {
+			explained++
+		}
+	}
+	if explained == 0 {
+		l.t.Error("explain tells of no import")
 	}
 }
 

@@ -52,7 +52,7 @@ type Forgetter interface {
 	// from after one on.
 	LoadRecordsAfter(ctx context.Context, connector string, after int64, limit int) ([]record.Record, error)
 	// HoldBack withdraws what waits to be sent of customers, or was given up on, and
-	// returns how many of their deliveries are under way, alone or in an import.
+	// returns how many of their deliveries are under way.
 	HoldBack(ctx context.Context, lease Lease, connector string, customers []int64, now time.Time) (int, error)
 	// Erase removes customers with everything that hangs on them, in one transaction
 	// that overwrites what it removes as far as the database can, or returns ErrLeaseLost and

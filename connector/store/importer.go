@@ -27,6 +27,8 @@ type Importer interface {
 	// LoadImported returns the waiting contacts of an import, by id, of deliveries behind
 	// after; Held says which of them are known to be there by now.
 	LoadImported(ctx context.Context, id, after int64, limit int) ([]Delivery, error)
+	// Importing says whether one of the customers is in an import that has not ended.
+	Importing(ctx context.Context, customers []int64) (bool, error)
 	// ReleaseUrgent lets go those of an import of whose customers something more urgent
 	// than a backfill waits, and returns how many that were.
 	ReleaseUrgent(ctx context.Context, lease Lease, id int64, now time.Time) (int, error)

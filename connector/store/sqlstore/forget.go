@@ -231,19 +231,14 @@ func (s *Store) HoldBack(ctx context.Context, lease store.Lease, connector strin
 			return err
 		}
 		underWay = 0
-		count := func(r row) error {
-			var id int64
-			underWay++
-			return r.Scan(&id)
-		}
-		err = t.query(`SELECT i.delivery_id FROM {rows id:bigint} AS r CROSS JOIN import_rows i WHERE i.customer_id = r.id`, count, ids)
-		if err != nil {
-			return err
-		}
 		return t.query(`
 			SELECT d.id FROM {rows id:bigint} AS r CROSS JOIN deliveries d {by deliveries_unsettled}
 			WHERE d.customer_id = r.id AND d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.state = 'sending'`,
-			count, ids)
+			func(r row) error {
+				var id int64
+				underWay++
+				return r.Scan(&id)
+			}, ids)
 	})
 	return underWay, err
 }

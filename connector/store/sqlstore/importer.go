@@ -155,6 +155,17 @@ func (s *Store) LoadImported(ctx context.Context, id, after int64, limit int) ([
 	return found, err
 }
 
+// Importing implements store.Importer.
+func (s *Store) Importing(ctx context.Context, customers []int64) (bool, error) {
+	var one ints
+	err := s.read(ctx, "look for customers in an import", func(t *tx) error {
+		return t.query(`
+			SELECT i.customer_id FROM {rows id:bigint} AS r CROSS JOIN import_rows i WHERE i.customer_id = r.id LIMIT 1`,
+			scanID(&one), rows{distinct(customers)})
+	})
+	return len(one) > 0, err
+}
+
 // ReleaseUrgent implements store.Importer.
 func (s *Store) ReleaseUrgent(ctx context.Context, lease store.Lease, id int64, now time.Time) (int, error) {
 	released := 0

@@ -205,8 +205,13 @@ var importTests = map[string]func(*fixture){
 	"who is forgotten leaves an import": func(f *fixture) {
 		f.backlog(1, 2)
 		i := f.hand()
-		if n, err := f.s.HoldBack(f.ctx, f.digester, connector, []int64{1}, noon); err != nil || n != 1 {
-			f.Errorf("%d under way of somebody in an import, %v", n, err)
+		importing := func() bool {
+			is, err := f.s.Importing(f.ctx, []int64{1, 7})
+			f.must(err)
+			return is
+		}
+		if !importing() {
+			f.Error("nobody knows that they are in an import")
 		}
 		_, err := f.s.Erase(f.ctx, f.digester, &store.Erasure{Connector: connector, Customers: []int64{1}})
 		f.must(err)
@@ -214,6 +219,9 @@ var importTests = map[string]func(*fixture){
 		f.must(err)
 		if got := customersIn(rows); !slices.Equal(got, []int64{2}) {
 			f.Errorf("rows of %v", got)
+		}
+		if importing() {
+			f.Error("they are still in an import")
 		}
 		f.endImport(i, store.ImportDone)
 	},
