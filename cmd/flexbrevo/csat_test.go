@@ -1,12 +1,17 @@
 package main_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"flexbrevo/connector/simulator/oracle"
 	"flexbrevo/connector/simulator/twiliosim"
 	"flexbrevo/connector/simulator/world"
 )
@@ -154,4 +159,47 @@ func TestDispositions(t *testing.T) {
 	if blanked == 0 {
 		t.Error("nothing was blanked: the test tells nothing")
 	}
+}
+
+// TestFiguresOfAnswers finds every score of a day by its local day, whoever took the task.
+func TestFiguresOfAnswers(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, setup{world: aDay(64, 150, false)})
+	l.must(0, "sync")
+	var figures map[string][]struct {
+		Day, Channel, Name string
+		Answers            int
+		Mean               float64
+		Scores             map[string]int
+	}
+	if err := json.Unmarshal([]byte(l.must(0, "figures", "csat", "--json", "--since", "4d").stdout), &figures); err != nil {
+		t.Fatal(err)
+	}
+	counts, got := map[string]int{}, map[string]string{}
+	for _, d := range figures["twilio_flex"] {
+		answers, sum := 0, 0.0
+		for score, n := range d.Scores {
+			value, err := strconv.ParseFloat(score, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts[d.Day+" "+score] += n
+			answers, sum = answers+n, sum+value*float64(n)
+		}
+		if answers != d.Answers || math.Abs(sum/float64(answers)-d.Mean) > 0.001 || d.Channel == "" || d.Name == "" {
+			t.Errorf("the answers of a day do not add up: %+v", d)
+		}
+	}
+	for key, n := range counts {
+		got[key] = fmt.Sprint(n)
+	}
+	paris, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := oracle.CSATDays(l.world, paris); !maps.Equal(got, want) || len(want) < 5 {
+		t.Errorf("%v, want %v", got, want)
+	}
+	mustSay(t, l.must(0, "figures", "csat").stdout, "day", "answers", "mean", "5: ")
+	l.must(2, "figures", "scores")
 }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -19,17 +23,19 @@ func (c *cli) figuresCommand() *cobra.Command {
 	var since, until string
 	asJSON := false
 	cmd := &cobra.Command{
-		Use:   "figures agents|queues|workers",
-		Short: "Agents' days, queues' hours, and who the agents are",
+		Use:   "figures agents|queues|csat|workers",
+		Short: "Agents' days, queues' hours, survey answers, and who the agents are",
 		Long: "Agents by day of the connector's time zone, queues by UTC hour and channel, as the events\n" +
 			"tell; kept where sync.agent_activity and sync.queue_analytics are on. Works beside a\n" +
 			"running daemon. --since and --until as for backfill.\n\n" +
+			"csat shows survey answers by day, channel and queue, whoever took the task and if nobody\n" +
+			"did; kept where sync.csat is on.\n\n" +
 			"workers lists the agents as they are now: activity, skills and, where sync.agent_activity is\n" +
 			"on, how many tasks of each channel they may have at once.\n\n" + exitHelp,
-		ValidArgs: []string{"agents", "queues", "workers"},
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || (args[0] != "agents" && args[0] != "queues" && args[0] != "workers") {
-				return usage(errors.New("figures of what? agents, queues or workers"))
+		ValidArgs: []string{"agents", "queues", "csat", "workers"},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(cmd.ValidArgs, args[0]) {
+				return usage(errors.New("figures of what? agents, queues, csat or workers"))
 			}
 			return nil
 		},
@@ -70,11 +76,23 @@ func (c *cli) figures(ctx context.Context, what, since, until string, asJSON boo
 			}
 			continue
 		}
+		end := to.Add(-time.Nanosecond).In(k.Location).AddDate(0, 0, 1).Format(time.DateOnly)
+		if what == "csat" {
+			if !k.Sync.CSAT {
+				fmt.Fprintf(c.err, "%s: sync.csat is off\n", k.Name)
+			}
+			days, e := figures.LoadCSATDays(ctx, st, k.Name, from.In(k.Location).Format(time.DateOnly), end)
+			err = errors.Join(err, e)
+			all[k.Name] = days
+			if !asJSON {
+				c.sayCSAT(days)
+			}
+			continue
+		}
 		if what == "agents" {
 			if !k.Sync.AgentActivity {
 				fmt.Fprintf(c.err, "%s: sync.agent_activity is off\n", k.Name)
 			}
-			end := to.Add(-time.Nanosecond).In(k.Location).AddDate(0, 0, 1).Format(time.DateOnly)
 			days, e := figures.LoadAgentDays(ctx, st, k.Name, from.In(k.Location).Format(time.DateOnly), end)
 			err = errors.Join(err, e)
 			all[k.Name] = days
@@ -129,6 +147,20 @@ func (c *cli) sayAgents(days []figures.AgentDay) {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%ds\t%ds\t%s\t%s\n", d.Day, d.Agent,
 			d.Offered, d.Accepted, d.Rejected, d.TimedOut, d.Handled, d.Talk, d.Wrap, csat, activities)
+	}
+	_ = w.Flush() // a terminal that is gone
+}
+
+func (c *cli) sayCSAT(days []figures.CSATDay) {
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "day\tchannel\tqueue\tanswers\tmean\tscores")
+	for _, d := range days {
+		value := func(score string) float64 { v, _ := strconv.ParseFloat(score, 64); return v } // it was made of one
+		scores := slices.SortedFunc(maps.Keys(d.Scores), func(a, b string) int { return cmp.Compare(value(b), value(a)) })
+		for i, s := range scores {
+			scores[i] = fmt.Sprintf("%s: %d", s, d.Scores[s])
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%.2f\t%s\n", d.Day, d.Channel, d.Name, d.Answers, d.Mean, strings.Join(scores, "  "))
 	}
 	_ = w.Flush() // a terminal that is gone
 }
