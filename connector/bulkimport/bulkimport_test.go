@@ -269,7 +269,7 @@ func TestNeverIsNoPart(t *testing.T) {
 // that the budget of the smallest plan asks for.
 func TestWhatAnImportSaves(t *testing.T) {
 	t.Parallel()
-	const customers = 2000
+	const customers = 1000
 	for _, imports := range []bool{false, true} {
 		t.Run(fmt.Sprint("import ", imports), func(t *testing.T) {
 			t.Parallel()
@@ -303,8 +303,8 @@ func TestUrgentContactsDoNotWaitForAnImport(t *testing.T) {
 		l.owe(record.Backfill, customers, nil)
 		loaded := make(chan error, 1)
 		go func() { loaded <- l.load() }()
-		stop := l.delivering()
 		l.until(time.Minute, func() bool { return l.looks() > 2 })
+		stop := l.delivering()
 		l.owe(record.Live, 1, nil) // the first customer calls
 		began := time.Now()
 		l.until(time.Minute, func() bool { return l.contacts()[store.Delivered] == 1 })
