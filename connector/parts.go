@@ -32,8 +32,12 @@ func (s *Service) joinParts(f *flow) error {
 		if err != nil {
 			return err
 		}
-		if p != nil {
-			f.parts = append(f.parts, p)
+		if p == nil {
+			continue
+		}
+		f.parts = append(f.parts, p)
+		if _, ok := p.(part.Follower); ok {
+			f.digest.Feed()
 		}
 	}
 	return nil

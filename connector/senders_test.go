@@ -10,6 +10,7 @@ import (
 
 	"flexbrevo/config"
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/part"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
@@ -30,7 +31,7 @@ brevo: {api_key: key, base_url: "http://127.0.0.1:1", tier: none}
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 // newQuiet makes a service that never runs, with its one flow.
-func newQuiet(t *testing.T) (*Service, *flow) {
+func newQuiet(t *testing.T, parts ...part.Maker) (*Service, *flow) {
 	t.Helper()
 	text := quietConfig + fmt.Sprintf("store: {url: %q}\n", "sqlite://"+filepath.Join(t.TempDir(), "q.db"))
 	cfg, err := config.Parse("quiet.yaml", []byte(text), config.Options{Env: func(string) (string, bool) { return "", false }})
@@ -42,7 +43,7 @@ func newQuiet(t *testing.T) (*Service, *flow) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Options{Config: cfg, Store: st, Logger: logger, Clock: func() time.Time { return noon }})
+	s, err := New(Options{Config: cfg, Store: st, Logger: logger, Clock: func() time.Time { return noon }, Parts: parts})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,6 +65,16 @@ type Loader interface {
 	Load(ctx context.Context, agreed bool, told func(step string)) error
 }
 
+// Follower is a Part that reads the connector's feed of customers that changed
+// (store.Follower). The feed is kept where a part asks for it; its place in it is the part's
+// to remember, as the cursor of a stream of its own. Who was digested before the feed
+// began is in it after a replay.
+type Follower interface {
+	Part
+	// Follows is never called: having it is the asking.
+	Follows()
+}
+
 // State is how a part stands.
 type State struct {
 	Name string `json:"name"`

@@ -57,6 +57,7 @@ type DigestOptions struct {
 type Digest struct {
 	o    DigestOptions
 	last int64 // what the newest customer id was made of
+	feed bool  // see Feed
 }
 
 // NewDigest makes the digest of one connector.
@@ -69,6 +70,10 @@ func NewDigest(o DigestOptions) *Digest {
 	}
 	return &Digest{o: o}
 }
+
+// Feed makes the digest put every customer it touches in the feed that others follow
+// (store.Follower). It is called before the first digest.
+func (d *Digest) Feed() { d.feed = true }
 
 // Digested says what one pass did.
 type Digested struct {

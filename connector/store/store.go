@@ -58,6 +58,7 @@ type Store interface {
 	FactReader
 	Chronicler
 	Horizon
+	Follower
 	Reader
 
 	// Prune removes at most limit old rows of each kind: records that are digested
@@ -234,6 +235,8 @@ type Digest struct {
 	// what belongs to them.
 	Buried []BuriedRecord
 	Tombs  []Tomb
+	// Feed puts the customers in the feed of those that changed; see Follower.
+	Feed bool
 }
 
 // RecordState is where a record stands.

@@ -70,7 +70,7 @@ func fill(t *testing.T, s store.Store, now time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &store.Digest{Connector: "flex", Account: "brevo", At: now}
+	d := &store.Digest{Connector: "flex", Account: "brevo", At: now, Feed: true}
 	for i := range int64(1200) {
 		addCustomer(d, i+1)
 		if i%3 == 0 && i < 1199 {

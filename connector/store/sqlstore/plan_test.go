@@ -272,6 +272,8 @@ func exercise(t *testing.T, s *Store) {
 	must(err)
 	_, err = s.LoadNoted(ctx, "c", "r", 0, 9)
 	must(err)
+	_, err = s.LoadChanged(ctx, "c", 0, 9)
+	must(err)
 	_, err = s.CountUnlinked(ctx, "a", now, 9)
 	must(err)
 	_, _, err = s.Link(ctx, lease, "a", []string{"c"}, []store.DirectoryEntry{{Email: "a", Held: record.Held{ID: 8}}}, true)
@@ -309,7 +311,7 @@ func exercise(t *testing.T, s *Store) {
 // rounds it adds, changes, renames, revives and withdraws.
 func exercisedDigest(waiting []record.Record, now time.Time, round int) *store.Digest {
 	d := &store.Digest{
-		Connector: "c", Account: "a", At: now,
+		Connector: "c", Account: "a", At: now, Feed: true,
 		Facts:     []store.StoredFact{{Fact: &fact.Fact{Kind: fact.Task, SID: "t"}, CustomerID: 1}, {Fact: &fact.Fact{Kind: fact.Queue, SID: "q"}}},
 		Customers: []store.Customer{{ID: 1}, {ID: 2, MergedInto: 1}},
 		Tokens:    []store.StoredToken{{Token: store.Token{Kind: store.Email, Value: "a"}, CustomerID: 1}},

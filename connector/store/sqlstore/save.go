@@ -38,6 +38,7 @@ func (t *tx) saveDigest(d *store.Digest) error {
 		func() error { return t.replaceOmissions(connector, d) },
 		func() error { return t.saveResults(connector, d.At, d.Records) },
 		func() error { return t.saveBuried(connector, d) },
+		func() error { return t.saveFeed(connector, d) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

@@ -171,6 +171,7 @@ func (f *fixture) calls(ctx context.Context) map[string]func() error {
 		"LoadKind":         keep(func() (any, error) { return f.s.LoadKind(ctx, connector, fact.Worker, "", 1) }),
 		"LoadSummary":      keep(func() (any, error) { return f.s.LoadSummary(ctx, connector, noon) }),
 		"LoadCustomer":     keep(func() (any, error) { return f.s.LoadCustomer(ctx, connector, 1) }),
+		"LoadChanged":      keep(func() (any, error) { return f.s.LoadChanged(ctx, connector, 0, 1) }),
 		"LoadDeliveries":   keep(func() (any, error) { return f.s.LoadDeliveries(ctx, connector, "", 1) }),
 		"Prune":            keep(func() (any, error) { return f.s.Prune(ctx, store.Retention{Records: noon}, 1) }),
 		"Ping":             func() error { return f.s.Ping(ctx) },

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		directoryTests,
 		factTests,
 		figureTests,
+		followTests,
 		forgetTests,
 		historyTests,
 		importTests,
