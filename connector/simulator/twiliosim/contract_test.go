@@ -3,6 +3,7 @@ package twiliosim_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,9 @@ func TestAnswersFollowTheSpecification(t *testing.T) {
 	const syncMap = "/v1/Services/{ServiceSid}/Maps"
 	items := "/sync/v1/Services/default/Maps/" + world.SyncMap + "/Items"
 	sink := newSink(t, f)
+	f.write(t, "/Maps", "", url.Values{"UniqueName": {"made"}}, http.StatusCreated)
+	f.write(t, "/Maps/made/Items", "", url.Values{"Key": {"a"}, "Data": {`{"n":1}`}}, http.StatusCreated)
+	f.write(t, "/Documents", "", url.Values{"UniqueName": {"made"}, "Data": {`{"n":1}`}}, http.StatusCreated)
 	for document, cases := range map[string][]struct{ template, path string }{
 		"twilio_taskrouter_v1.json": {
 			{"/v1/Workspaces", "/taskrouter/v1/Workspaces"},
@@ -79,6 +83,10 @@ func TestAnswersFollowTheSpecification(t *testing.T) {
 			{syncMap + "/{Sid}", "/sync/v1/Services/default/Maps/" + f.w.SyncMapSID()},
 			{syncMap + "/{MapSid}/Items", items},
 			{syncMap + "/{MapSid}/Items/{Key}", items + "/" + f.w.SyncItems(f.clock.Now())[0].Key},
+			{syncMap + "/{Sid}", "/sync/v1/Services/default/Maps/made"},
+			{syncMap + "/{MapSid}/Items", "/sync/v1/Services/default/Maps/made/Items"},
+			{syncMap + "/{MapSid}/Items/{Key}", "/sync/v1/Services/default/Maps/made/Items/a"},
+			{"/v1/Services/{ServiceSid}/Documents/{Sid}", "/sync/v1/Services/default/Documents/made"},
 			{"/v1/Services/{ServiceSid}/Documents", "/sync/v1/Services/default/Documents"},
 			{"/v1/Services/{ServiceSid}/Lists", "/sync/v1/Services/default/Lists"},
 		},

@@ -37,6 +37,12 @@ type Faults struct {
 	Redact        float64 `json:"redact"`         // event pages without task attributes
 	UnknownFields float64 `json:"unknown_fields"` // answers with fields that nobody documents
 
+	SyncRefused float64 `json:"sync_refused"` // writes to Sync refused with 429 and code 54009
+	SyncLate    float64 `json:"sync_late"`    // writes to Sync answered 503 after they were done
+	// SyncWritesPerSecond is the limit of each object of Sync, and of creation and deletion in its service; ten
+	// seconds' worth may come at once. 0 for no limit.
+	SyncWritesPerSecond float64 `json:"sync_writes_per_second"`
+
 	SkewSeconds int `json:"skew_seconds"` // by how much the Date header is ahead of the account's clock
 
 	// RequestsPerSecond is the limit of each API by the first part of its stand-in path, such as

@@ -78,6 +78,8 @@ type Server struct {
 	streams streams
 
 	webChannels []WebChannel
+
+	syncs syncs
 }
 
 // New returns a server for a world. It panics when there is none.

@@ -10,14 +10,15 @@ import (
 // largestSyncPage is the maximum page size of the Sync API; facts/twilio.md 5.
 const largestSyncPage = 100
 
-// routeSync serves the one map of the world, read only, and no documents and lists.
+// routeSync serves the one map of the world, read only, and what clients write.
 func (s *Server) routeSync() {
+	s.routeSyncWrites()
 	inside := func(path string, handle func(*request) (world.Fields, error)) {
 		s.get("/sync/v1/Services/{service}"+path, func(q *request) (world.Fields, error) {
-			if service := q.PathValue("service"); service != s.world.SyncServiceSID && service != "default" {
+			if service := q.PathValue("service"); s.syncIsGone() || service != s.world.SyncServiceSID && service != "default" {
 				return nil, notFound(q.Request)
 			}
-			if name := q.PathValue("map"); name != "" && name != world.SyncMap && name != s.world.SyncMapSID() {
+			if name := q.PathValue("name"); name != "" && name != world.SyncMap && name != s.world.SyncMapSID() && !s.madeByClients(name) {
 				return nil, notFound(q.Request)
 			}
 			return handle(q)
@@ -28,9 +29,9 @@ func (s *Server) routeSync() {
 	inside("/Maps", func(q *request) (world.Fields, error) {
 		return s.list(q, "maps", largestSyncPage, []row{{s.world.SyncMapSID(), s.showMap}})
 	})
-	inside("/Maps/{map}", func(*request) (world.Fields, error) { return s.showMap(), nil })
-	inside("/Maps/{map}/Items", s.listItems)
-	inside("/Maps/{map}/Items/{key}", s.fetchItem)
+	inside("/Maps/{name}", s.either(func(*request) (world.Fields, error) { return s.showMap(), nil }, s.fetchMade))
+	inside("/Maps/{name}/Items", s.either(s.listItems, s.listWritten))
+	inside("/Maps/{name}/Items/{key}", s.either(s.fetchItem, s.fetchWritten))
 }
 
 func (s *Server) syncURL() string { return address("/sync/v1/Services/" + s.world.SyncServiceSID) }
