@@ -198,6 +198,7 @@ func (l *loader) crossCheck() {
 		l.warn(l.place("Config.Connectors").at, "no connector is enabled", "nothing will be read")
 	}
 	l.checkSharedTargets()
+	l.checkPublishedTwice()
 }
 
 func (l *loader) locateFiles() {
@@ -228,6 +229,7 @@ func (l *loader) checkConnector(namespace string, c *Connector) {
 	l.checkTwilioCredentials(namespace, c)
 	l.checkBrevoCredentials(namespace, c)
 	l.checkSyncObjects(namespace, c)
+	l.checkSyncPublish(namespace, c)
 	l.checkChannels(namespace, c)
 	l.checkCustomObjects(namespace, c)
 	l.checkEventStreams(namespace+".EventStreams", c.EventStreams)

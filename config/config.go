@@ -76,6 +76,7 @@ type Connector struct {
 	CSAT         []CSAT         `yaml:"csat" validate:"dive" desc:"where satisfaction scores are found, tried in order"`
 	Surveys      Surveys        `yaml:"surveys" desc:"which tasks are surveys, beside those that say so"`
 	SyncObjects  []SyncObject   `yaml:"sync_objects" validate:"dive" desc:"Twilio Sync objects that are read"`
+	SyncPublish  SyncPublish    `yaml:"sync_publish" desc:"what is written to Twilio Sync: see docs/publish.md"`
 	Capture      Capture        `yaml:"capture" desc:"what is kept of the records"`
 	Abandoned    string         `yaml:"abandoned_when" desc:"condition of an abandoned task"`
 	FieldMapping []FieldRule    `yaml:"field_mapping" keyed:"Source" desc:"customer values to Brevo attributes"`
@@ -348,5 +349,6 @@ func defaultConnector(brevo Brevo) Connector {
 		CustomObjects: CustomObjects{Since: 72 * time.Hour},
 		EventStreams:  EventStreams{Via: ViaWebhook},
 		Brevo:         brevo,
+		SyncPublish:   defaultSyncPublish(),
 	}
 }
