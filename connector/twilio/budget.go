@@ -22,7 +22,8 @@ const (
 	eventsBudget = "taskrouter-events"
 	syncAPI      = "sync"
 	// syncObjectBudget is that of each object of Sync for itself: 20 reads a second, of
-	// which half are left to others (facts/twilio.md 5).
+	// which half are left to others (facts/twilio.md 5). As many writes a second it takes
+	// besides.
 	syncObjectBudget = "sync-object"
 )
 
@@ -62,7 +63,15 @@ func newBudgets(given map[string]float64) *budgets {
 	return b
 }
 
-// of returns the budgets that a call spends from.
+// spentBy returns the budgets that a call spends from.
+func (b *budgets) spentBy(req *http.Request) []*budget {
+	if api := apiOf(req.URL); api == syncAPI && req.Method != http.MethodGet {
+		return []*budget{b.byAPI[api], b.ofObject("write " + syncWrittenOf(req.URL))}
+	}
+	return b.of(req.URL)
+}
+
+// of returns the budgets that a read spends from.
 func (b *budgets) of(u *url.URL) []*budget {
 	api := apiOf(u)
 	var out []*budget
@@ -181,7 +190,7 @@ type budgeted struct {
 
 // RoundTrip implements http.RoundTripper.
 func (b *budgeted) RoundTrip(req *http.Request) (*http.Response, error) {
-	of := b.budgets.of(req.URL)
+	of := b.budgets.spentBy(req)
 	for _, one := range of {
 		if err := one.wait(req.Context(), b.clock()); err != nil {
 			return nil, err
@@ -218,7 +227,7 @@ func (b *budgeted) settle(of []*budget, resp *http.Response, start time.Time) {
 		switch resp.StatusCode {
 		case http.StatusTooManyRequests:
 			one.refused(start, now, retryAfter(resp.Header, now))
-		case http.StatusOK:
+		case http.StatusOK, http.StatusCreated, http.StatusNoContent:
 			one.succeeded()
 		}
 	}

@@ -218,6 +218,11 @@ func (s *Source) writeTo(ctx context.Context, method, rawURL string, form url.Va
 		return nil, &failure.Error{Op: method, Reason: failure.Invalid, Err: errors.New("the URL cannot be parsed")}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return s.change(req)
+}
+
+// change makes a call that changes something, once.
+func (s *Source) change(req *http.Request) ([]byte, error) {
 	resp, err := s.client.once.RoundTrip(req)
 	if err == nil && resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return bodyOf(resp)

@@ -102,6 +102,19 @@ func budgetOfResource(key string) string {
 	return ""
 }
 
+// syncWrittenOf names what a write to Sync spends from: a map by itself; documents and
+// streams, which are many and each written rarely, and what is made, from their service,
+// that allows as many creations and deletions a second as an object takes writes.
+func syncWrittenOf(u *url.URL) string {
+	if object := syncObjectOf(u); strings.Contains(object, "/Maps/") {
+		return object
+	}
+	service, _, _ := strings.Cut(u.Path, "/Documents")
+	service, _, _ = strings.Cut(service, "/Streams")
+	service, _, _ = strings.Cut(service, "/Maps")
+	return service
+}
+
 // syncObjectOf names the object of Sync that a call reads, "" for none. All pages of
 // a map count for the map (facts/twilio.md 5).
 func syncObjectOf(u *url.URL) string {
