@@ -216,6 +216,9 @@ func (f *flow) forget(ctx context.Context, lease store.Lease, r ForgetRequest, g
 	if err := f.holdBack(ctx, lease, p, grace); err != nil {
 		return report, err
 	}
+	if err := f.forgetInParts(ctx, p.IDs()); err != nil {
+		return report, err
+	}
 	if r.InBrevo {
 		if report.InBrevo, err = f.deleteInBrevo(ctx, p, token); err != nil {
 			return report, fmt.Errorf("nothing was erased, because Brevo could not be told; run it again, or without --in-brevo: %w", err)
@@ -438,6 +441,9 @@ func (f *flow) forgetThose(ctx context.Context, lease store.Lease, ids []int64, 
 			return store.Erased{}, err
 		}
 		if err := f.holdBack(ctx, lease, p, 0); err != nil {
+			return store.Erased{}, err
+		}
+		if err := f.forgetInParts(ctx, p.IDs()); err != nil {
 			return store.Erased{}, err
 		}
 		people = append(people, p)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/part"
+	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/store"
 )
 
@@ -16,7 +17,7 @@ func (s *Service) joinParts(f *flow) error {
 		Config: f.cfg, Account: f.account.name, Store: s.o.Store,
 		Twilio: f.source, Brevo: f.account.destination, Transport: s.transport,
 		Logger: f.logger, Clock: s.o.Clock, Keep: f.keepPosted,
-		Wants: wants(f.cfg.Sync), KeepText: keepsText(f.cfg),
+		Wants: wants(f.cfg.Sync), KeepText: keepsText(f.cfg), Customer: f.customer,
 		Hold: func(ctx context.Context, role string, work func(context.Context, store.Lease) error) {
 			s.roles.Hold(ctx, role+":"+f.cfg.Name, work)
 		},
@@ -88,6 +89,34 @@ func (f *flow) liveParts(ctx context.Context, c *ConnectorStatus) error {
 			return fmt.Errorf("%s: %w", p.Name(), err)
 		}
 		c.Parts = append(c.Parts, state)
+	}
+	return nil
+}
+
+// customer computes a customer anew from the store.
+func (f *flow) customer(ctx context.Context, id int64) (*pipeline.Customer, error) {
+	n, err := f.store.LoadCustomer(ctx, f.cfg.Name, id)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := f.store.LoadShared(ctx, f.cfg.Name, f.digest.Phones(n))
+	if err != nil {
+		return nil, err
+	}
+	return f.digest.Customer(n, id, shared), nil
+}
+
+// forgetInParts has the parts of a connector take away what they keep of customers
+// elsewhere, before they are erased here.
+func (f *flow) forgetInParts(ctx context.Context, customers []int64) error {
+	for _, p := range f.parts {
+		keeper, ok := p.(part.Forgetter)
+		if !ok || len(customers) == 0 {
+			continue
+		}
+		if err := keeper.Forget(ctx, customers); err != nil {
+			return fmt.Errorf("nothing was erased, because %s could not take away what it keeps of them; run it again: %w", p.Name(), err)
+		}
 	}
 	return nil
 }

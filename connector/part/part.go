@@ -12,6 +12,7 @@ import (
 	"flexbrevo/config"
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/figures"
+	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
@@ -75,6 +76,15 @@ type Follower interface {
 	Follows()
 }
 
+// Forgetter is a Part that keeps something of customers elsewhere.
+type Forgetter interface {
+	Part
+	// Forget takes away what is kept of customers, before they are erased from the store. It is
+	// called under the role of the connector's digest, so that nobody changes meanwhile; with an error nobody is
+	// erased. It may be repeated.
+	Forget(ctx context.Context, customers []int64) error
+}
+
 // State is how a part stands.
 type State struct {
 	Name string `json:"name"`
@@ -105,6 +115,9 @@ type Site struct {
 	Wants func(eventType string) bool
 	// KeepText says that a rule reads the text of messages, which is otherwise not kept.
 	KeepText bool
+	// Customer computes a customer of the connector from the store, as the rules of now see
+	// them, or gives store.ErrNotFound. Phones that several customers have are nobody's.
+	Customer func(ctx context.Context, id int64) (*pipeline.Customer, error)
 	// Keep stores records that somebody sent, as webhooks are stored, and returns once
 	// they are durable. It gives pipeline.ErrBusy while the store is behind.
 	Keep func(ctx context.Context, records []record.Record) error

@@ -12,6 +12,9 @@ type Follower interface {
 	// a smaller one. A customer that was merged away stands in it like the one that
 	// took it over; one that was erased does not any more.
 	LoadChanged(ctx context.Context, connector string, after int64, limit int) ([]Changed, error)
+	// LoadShared returns those of the phones, in E.164, that several customers were seen
+	// with, so that they lead to nobody.
+	LoadShared(ctx context.Context, connector string, phones []string) (map[string]bool, error)
 }
 
 // Changed is a customer with their place in the feed.

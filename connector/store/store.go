@@ -59,6 +59,7 @@ type Store interface {
 	Chronicler
 	Horizon
 	Follower
+	Publisher
 	Reader
 
 	// Prune removes at most limit old rows of each kind: records that are digested

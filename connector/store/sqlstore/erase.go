@@ -68,6 +68,7 @@ func (t *tx) erase(e *store.Erasure, erased *store.Erased) error {
 		{`DELETE FROM crm_cases WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
 		{`DELETE FROM import_rows WHERE import_id IN (SELECT id FROM imports WHERE connector = $1) AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
 		{`DELETE FROM changes WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
+		{`DELETE FROM published WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
 		{`DELETE FROM identifiers WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, new(int)},
 		{`DELETE FROM facts WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, &erased.Facts},
 		{`DELETE FROM customers WHERE connector = $1 AND id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{ids}, &erased.Customers},
@@ -283,7 +284,7 @@ func (s *Store) maintain(ctx context.Context, op string, do func(context.Context
 func rewriteTables(ctx context.Context, ss *session) error {
 	for _, table := range [...]string{
 		"records", "customers", "identifiers", "facts", "marks", "deliveries", "queue", "omissions", "owed", "runs",
-		"refusals", "agent_parts", "queue_parts", "csat_parts", "aged", "staged_facts", "changes",
+		"refusals", "agent_parts", "queue_parts", "csat_parts", "aged", "staged_facts", "changes", "published",
 	} {
 		if err := ss.do(ctx, `VACUUM (FULL) `+table); err != nil {
 			return fmt.Errorf("table %s: %w", table, err)

@@ -141,6 +141,8 @@ func grow(t *testing.T, s *Store) {
 			`INSERT INTO omissions (connector, customer_id, origin, what, value, reason, rule, first_at, last_at)
 				SELECT 'c', n, 'digest', 'w', '', '', '', n, n FROM generate_series(100, 20000) AS n`,
 			`INSERT INTO owed (connector, customer_id) SELECT 'c', n FROM generate_series(100, 20000) AS n`,
+			`INSERT INTO published (customer_id, connector, state, key, revision, hash, reason, attempts)
+				SELECT n, 'c', 'written', 'k' || n, '1', 'h', '', 0 FROM generate_series(100, 20000) AS n`,
 			`INSERT INTO agent_parts (connector, source, day, worker, activity, offered, accepted, rejected, timed_out,
 					handled, talk, wrap, csat_count, csat_sum, lasted)
 				SELECT 'c', 'WT' || n, '2026-11-20', 'w', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM generate_series(100, 20000) AS n`,
@@ -273,6 +275,19 @@ func exercise(t *testing.T, s *Store) {
 	_, err = s.LoadNoted(ctx, "c", "r", 0, 9)
 	must(err)
 	_, err = s.LoadChanged(ctx, "c", 0, 9)
+	must(err)
+	_, err = s.LoadShared(ctx, "c", []string{"p"})
+	must(err)
+	must(s.AskPublished(ctx, lease, "c", []int64{1, 2}, now))
+	must(s.LetGo(ctx, "c", []int64{2}, now))
+	must(s.SavePublished(ctx, lease, "c", store.Published{CustomerID: 1, State: store.PublishedWaiting, Key: "k"}, 2, now))
+	_, err = s.LoadDuePublished(ctx, "c", now, 9)
+	must(err)
+	_, err = s.LoadPublished(ctx, "c", []int64{1})
+	must(err)
+	_, err = s.LoadPublishedAt(ctx, "c", "k")
+	must(err)
+	_, err = s.CountPublished(ctx, "c")
 	must(err)
 	_, err = s.CountUnlinked(ctx, "a", now, 9)
 	must(err)

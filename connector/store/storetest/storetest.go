@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		listenerTests,
 		mergeTests,
 		outboxTests,
+		publishTests,
 		readTests,
 		reconcileTests,
 		replayTests,
