@@ -10,5 +10,6 @@ func parts() []part.Maker {
 		objectsPart(),
 		kinesisPart(),
 		bulkimportPart(),
+		publishPart(),
 	}
 }

@@ -170,8 +170,10 @@ func (s *Source) writeSync(ctx context.Context, method, rawURL, revision string,
 	}
 	switch fail.Status {
 	case http.StatusConflict:
+		fail.Reason = failure.Transient
 		return SyncValue{}, fmt.Errorf("%w: %w", ErrSyncExists, fail)
 	case http.StatusPreconditionFailed:
+		fail.Reason = failure.Transient
 		return SyncValue{}, fmt.Errorf("%w: %w", ErrSyncChanged, fail)
 	}
 	return SyncValue{}, fail

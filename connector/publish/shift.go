@@ -1,0 +1,184 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"flexbrevo/connector/failure"
+	"flexbrevo/connector/record"
+	"flexbrevo/connector/store"
+)
+
+const (
+	// feedBatch is how many changed customers are taken from the feed at once, dueBatch how
+	// many are published between two looks at it.
+	feedBatch, dueBatch = 500, 50
+	// shortRest and longRest bound how long a shift rests after a failure.
+	shortRest, longRest = time.Second, 30 * time.Second
+	// refusedRest is how long where the credential is refused: only a person helps.
+	refusedRest = 5 * time.Minute
+	// patience is how many customers in a row may fail before a shift rests.
+	patience = 5
+)
+
+// shift is the work of one holder of the role, which nobody else does meanwhile.
+type shift struct {
+	*Publisher
+	lease store.Lease
+	// place is that in the feed, once it was loaded.
+	place  *int64
+	status standing
+	runs   *told
+	runsAt time.Time
+	// failures counts rests in a row, unlucky customers in a row that failed.
+	failures, unlucky int
+}
+
+// turn does some of what is due and says whether there was anything. An error is about
+// all customers: the next turn would meet it again.
+func (s *shift) turn(ctx context.Context) (busy bool, err error) {
+	if s.cfg.Customers() {
+		followed, err := s.follow(ctx)
+		if err != nil {
+			return false, err
+		}
+		published, err := s.publishDue(ctx)
+		if err != nil {
+			return false, err
+		}
+		busy = followed || published
+	}
+	if err := s.tellStatus(ctx); err != nil {
+		return false, fmt.Errorf("status document: %w", err)
+	}
+	if err := s.tellRuns(ctx); err != nil {
+		return false, fmt.Errorf("stream of runs: %w", err)
+	}
+	return busy, nil
+}
+
+// follow makes the customers due that changed. The place in the feed is saved after them,
+// so that what is cut short in between is only asked for twice.
+func (s *shift) follow(ctx context.Context) (bool, error) {
+	if s.place == nil {
+		place, err := s.loadPlace(ctx)
+		if err != nil {
+			return false, err
+		}
+		s.place = &place
+	}
+	changed, err := s.store.LoadChanged(ctx, s.connector, *s.place, feedBatch)
+	if err != nil || len(changed) == 0 {
+		return false, err
+	}
+	ids := make([]int64, len(changed))
+	for i, c := range changed {
+		ids[i] = c.CustomerID
+	}
+	if err := s.store.AskPublished(ctx, s.lease, s.connector, ids, s.clock()); err != nil {
+		return false, err
+	}
+	last := changed[len(changed)-1].Seq
+	if err := s.saveCursor(ctx, name, last); err != nil {
+		return false, err
+	}
+	s.place = &last
+	return true, nil
+}
+
+func (s *shift) loadPlace(ctx context.Context) (place int64, err error) {
+	_, err = s.loadCursor(ctx, name, &place)
+	return place, err
+}
+
+// loadCursor reads the checkpoint of a stream of the part's own, where there is one.
+func (s *shift) loadCursor(ctx context.Context, stream string, into any) (bool, error) {
+	checkpoints, err := s.store.LoadCheckpoints(ctx, s.connector)
+	if err != nil {
+		return false, err
+	}
+	cursor := checkpoints[stream].Cursor
+	if cursor == "" {
+		return false, nil
+	}
+	if err := json.Unmarshal([]byte(cursor), into); err != nil {
+		return false, fmt.Errorf("the checkpoint of %s cannot be read", stream)
+	}
+	return true, nil
+}
+
+func (s *shift) saveCursor(ctx context.Context, stream string, value any) error {
+	cursor, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	_, err = s.store.Capture(ctx, []store.Batch{{Connector: s.connector, At: s.clock(), Pages: []record.Page{
+		{Stream: stream, Cursor: record.Cursor(cursor)},
+	}}})
+	return err
+}
+
+// publishDue publishes the next customers that are due. One that fails is due again later
+// and does not hold the others up, unless many do.
+func (s *shift) publishDue(ctx context.Context) (bool, error) {
+	due, err := s.store.LoadDuePublished(ctx, s.connector, s.clock(), dueBatch)
+	if err != nil {
+		return false, err
+	}
+	for _, row := range due {
+		if err := s.publish(ctx, row); err != nil {
+			return false, err
+		}
+	}
+	return len(due) > 0, nil
+}
+
+// publish brings one customer's place up to date and notes how they stand now.
+func (s *shift) publish(ctx context.Context, row store.Published) error {
+	err := s.bring(ctx, &row)
+	fail := failure.As(err)
+	switch {
+	case err == nil:
+		s.unlucky = 0
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case fail == nil || fail.Reason == failure.Interrupted:
+		return err // the store's, or our own
+	case fail.Reason == failure.Invalid:
+		return s.leaveOut(ctx, &row, reasonRefused)
+	}
+	s.logger.Warn("customer is published later", "customer_id", row.CustomerID, "attempt", row.Attempts+1, "reason", fail.Reason, "err", fail)
+	row.Attempts++
+	row.Reason = reasonOf(fail)
+	row.DueAt = s.clock().Add(max(backoff(row.Attempts, longRest), fail.RetryAfter))
+	if e := s.store.SavePublished(ctx, s.lease, s.connector, row, 0, s.clock()); e != nil {
+		return errors.Join(e, err)
+	}
+	if s.unlucky++; fail.Reason == failure.Transient && s.unlucky < patience || fail.Reason == failure.Unknown && s.unlucky < patience {
+		return nil
+	}
+	return err
+}
+
+// rest waits after a failure that is about all customers: the longer the more there were.
+func (s *shift) rest(ctx context.Context, err error) {
+	s.failures++
+	wait := backoff(s.failures, longRest)
+	if fail := failure.As(err); fail != nil {
+		wait = max(wait, fail.RetryAfter)
+		if fail.Reason.Stops() && s.failures > 1 { // a stray refusal passes
+			wait = min(backoff(s.failures+3, refusedRest), refusedRest)
+		}
+	}
+	s.unlucky = 0
+	s.logger.Warn("publishing to sync rests", "reason", failure.ReasonOf(err), "wait", wait, "err", err)
+	pause(ctx, wait)
+}
+
+func backoff(failures int, longest time.Duration) time.Duration {
+	return min(shortRest<<min(failures-1, 10), longest)
+}
