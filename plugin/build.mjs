@@ -5,6 +5,8 @@ import { build } from "esbuild";
 
 const { name, version, dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
 
+const standIn = process.argv.includes("--stand-in");
+
 if (process.argv.includes("--tests")) {
   rmSync("build/test", { recursive: true, force: true });
   await build({
@@ -20,7 +22,7 @@ if (process.argv.includes("--tests")) {
 } else {
   await build({
     entryPoints: ["src/index.ts"],
-    outfile: `build/${name}.js`,
+    outfile: `build/${name}${standIn ? "-standin" : ""}.js`,
     bundle: true,
     platform: "browser",
     format: "iife",
@@ -28,6 +30,8 @@ if (process.argv.includes("--tests")) {
     minify: true,
     define: placeholders(),
     logLevel: "warning",
+    // The bundle for the browser's test asks a stand-in for Sync, see test/sync.ts.
+    ...(standIn ? { alias: { "twilio-sync": "./test/sync.ts" } } : {}),
   });
 }
 

@@ -27,7 +27,7 @@ import (
 // buildPlugin installs what the plugin's package-lock names, runs the plugin's own tests and bundles it, once.
 var buildPlugin = sync.OnceValues(func() (string, error) {
 	const dir = "../../plugin"
-	for _, args := range [][]string{{"ci"}, {"test"}, {"run", "build"}} {
+	for _, args := range [][]string{{"ci"}, {"test"}, {"run", "build"}, {"run", "build:stand-in"}} {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		cmd := exec.CommandContext(ctx, "npm", append([]string{"--silent"}, args...)...)
 		cmd.Dir = dir

@@ -8,6 +8,8 @@ export interface FlexTask {
   sid?: string;
   taskSid?: string;
   workerSid?: string;
+  /** The task's attributes, parsed. */
+  attributes?: Record<string, unknown>;
 }
 
 /** What `CompleteTask` and `WrapupTask` are called with: either of the two. */
@@ -24,12 +26,26 @@ export interface FlexActions {
 /** What `init` is handed first. */
 export interface FlexGlobal {
   Actions: FlexActions;
+  /** A tab of a task, beside its own. */
+  Tab?: unknown;
+  TaskCanvasTabs?: { Content: { add(element: unknown, options: { sortOrder: number }): void } };
+  /** Gives a component the task that it is shown for, as `task`. */
+  withTaskContext?(component: (props: { task?: FlexTask }) => unknown): unknown;
+}
+
+/** The parts of React that are used; Flex keeps its own under `window.React`. */
+export interface ReactGlobal {
+  createElement(type: unknown, props: Record<string, unknown> | null, ...children: unknown[]): unknown;
+  useEffect(effect: () => (() => void) | undefined, dependencies: unknown[]): void;
+  useRef<T>(initial: T | null): { current: T | null };
 }
 
 /** What `init` is handed second. */
 export interface FlexManager {
   /** The token changes while the agent is logged in; it is read before every post. */
   user?: { token?: string };
+  /** Tells of a new token (`tokenUpdated`). */
+  events?: { addListener(event: string, listener: (payload: { token?: string }) => void): unknown };
   workerClient?: { sid?: string } | null | undefined;
   /** Flex configuration as Twilio serves it; customers keep settings in `ui_attributes`. */
   serviceConfiguration?: { ui_attributes?: Record<string, unknown> | null };

@@ -1,9 +1,10 @@
 import { FlexPlugin } from "@twilio/flex-plugin";
-import type { FlexGlobal, FlexManager, TaskPayload } from "./flex";
+import type { FlexGlobal, FlexManager, ReactGlobal, TaskPayload } from "./flex";
+import { addPanel } from "./view";
 import { makePost, type TaskEvent } from "./post";
 import { Queue } from "./queue";
 import { Sender, type Surroundings } from "./sender";
-import { readSettings } from "./settings";
+import { readPanelSettings, readSettings } from "./settings";
 
 /**
  * Tells flexbrevo that the agent completed or wrapped up a task, so that it looks
@@ -17,6 +18,10 @@ export default class FlexbrevoPlugin extends FlexPlugin {
 
   /** Called by Flex once, when the agent is logged in. */
   override init(flex: FlexGlobal, manager: FlexManager): void {
+    const shown = readPanelSettings(manager);
+    if (shown !== undefined) {
+      addPanel(flex, manager, shown, (window as unknown as { React?: ReactGlobal }).React);
+    }
     const settings = readSettings(manager);
     if (settings === undefined) {
       console.warn("flexbrevo: ui_attributes.flexbrevo.url of the Flex configuration is missing or unusable; nothing is sent");

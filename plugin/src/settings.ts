@@ -48,3 +48,33 @@ function usable(text: string): string | undefined {
   }
   return url.origin + url.pathname.replace(/\/+$/, "");
 }
+
+/** Where what agents are shown of a customer stands in Sync. */
+export interface PanelSettings {
+  /** Unique name of the map with an item for each customer; or */
+  map?: string;
+  /** what the names of the customers' documents begin with. */
+  documents?: string;
+  /** What an item is found by, as in flexbrevo's `sync_publish.key`. */
+  key: "phone" | "identity";
+}
+
+/**
+ * Reads which objects of Sync are shown beside a task:
+ *
+ *     "ui_attributes": {"flexbrevo": {"sync": {"map": "customers", "key": "phone"}}}
+ *
+ * Undefined means none.
+ */
+export function readPanelSettings(manager: FlexManager): PanelSettings | undefined {
+  const given = manager.serviceConfiguration?.ui_attributes?.["flexbrevo"] as { sync?: unknown } | null | undefined;
+  const sync = given?.sync as { map?: unknown; documents?: unknown; key?: unknown } | null | undefined;
+  const key = sync?.key === "identity" ? "identity" : "phone";
+  if (typeof sync?.map === "string" && sync.map !== "") {
+    return { map: sync.map, key };
+  }
+  if (typeof sync?.documents === "string" && sync.documents !== "") {
+    return { documents: sync.documents, key };
+  }
+  return undefined;
+}
