@@ -135,7 +135,7 @@ func (p *Publisher) Forget(ctx context.Context, customers []int64) error {
 		err = p.once(ctx, name, func(ctx context.Context, lease store.Lease) error {
 			s := &shift{Publisher: p, lease: lease}
 			for _, row := range left {
-				if err := s.publish(ctx, row); err != nil {
+				if err := s.publish(ctx, row.CustomerID); err != nil {
 					return err
 				}
 			}

@@ -129,16 +129,23 @@ func (s *shift) publishDue(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	for _, row := range due {
-		if err := s.publish(ctx, row); err != nil {
+		if err := s.publish(ctx, row.CustomerID); err != nil {
 			return false, err
 		}
 	}
 	return len(due) > 0, nil
 }
 
-// publish brings one customer's place up to date and notes how they stand now.
-func (s *shift) publish(ctx context.Context, row store.Published) error {
-	err := s.bring(ctx, &row)
+// publish brings one customer's place up to date, if they are due, and notes how they stand
+// now. They are loaded anew: somebody before them may have taken their key over, and
+// what stands there is not theirs to remove any more.
+func (s *shift) publish(ctx context.Context, customer int64) error {
+	rows, err := s.store.LoadPublished(ctx, s.connector, []int64{customer})
+	if err != nil || len(rows) == 0 || rows[0].DueAt.IsZero() || rows[0].DueAt.After(s.clock()) {
+		return err
+	}
+	row := rows[0]
+	err = s.bring(ctx, &row)
 	fail := failure.As(err)
 	switch {
 	case err == nil:
