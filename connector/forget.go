@@ -435,6 +435,7 @@ func (f *flow) forgetThose(ctx context.Context, lease store.Lease, ids []int64, 
 		return store.Erased{}, err
 	}
 	var people []*store.Person
+	var all []int64
 	for _, id := range ids {
 		p, err := f.store.LoadPersonOf(ctx, f.cfg.Name, []int64{id})
 		if err != nil {
@@ -443,10 +444,10 @@ func (f *flow) forgetThose(ctx context.Context, lease store.Lease, ids []int64, 
 		if err := f.holdBack(ctx, lease, p, 0); err != nil {
 			return store.Erased{}, err
 		}
-		if err := f.forgetInParts(ctx, p.IDs()); err != nil {
-			return store.Erased{}, err
-		}
-		people = append(people, p)
+		people, all = append(people, p), append(all, p.IDs()...)
+	}
+	if err := f.forgetInParts(ctx, all); err != nil {
+		return store.Erased{}, err
 	}
 	// Records that are kept for a shorter time than customers have gone by now.
 	return f.erase(ctx, lease, people, nil, f.keepRecords <= 0 || f.keepRecords >= age)

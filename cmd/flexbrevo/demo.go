@@ -136,7 +136,7 @@ func (d *demo) serve() (serving, func(string) (string, bool), error) {
 		urls[name] = "http://" + l.Addr().String()
 	}
 	urls["DEMO_ACCOUNT_SID"], urls["DEMO_AUTH_TOKEN"] = d.world.AccountSID, d.world.AuthToken
-	urls["DEMO_BREVO_KEY"] = demoKey
+	urls["DEMO_BREVO_KEY"], urls["DEMO_SYNC_MAP"] = demoKey, demoSyncMap
 	urls["DEMO_STORE"] = "sqlite://" + filepath.Join(d.dir, "flexbrevo.db")
 	return s, func(name string) (string, bool) { v, ok := urls[name]; return v, ok }, nil
 }
@@ -219,6 +219,11 @@ func (d *demo) settled(st *connector.Status) bool {
 			return false
 		}
 	}
+	for _, p := range c.Parts {
+		if p.Counts["waiting"] > 0 {
+			return false
+		}
+	}
 	return true
 }
 
@@ -258,6 +263,9 @@ func bar(part float64) string {
 func (d *demo) show() error {
 	contacts, events := d.brevo.Contacts(), d.brevo.Events()
 	fmt.Fprintf(d.c.out, "\nIn Brevo now: %d contacts, %d events.\n\n", len(contacts), len(events))
+	if demoSyncMap != "" {
+		fmt.Fprintf(d.c.out, "On the agents' screens, in Twilio Sync: %d customers.\n\n", len(d.twilio.SyncItems(demoSyncMap)))
+	}
 	w := tabwriter.NewWriter(d.c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LIST\tCONTACTS")
 	for _, l := range d.brevo.Lists() {

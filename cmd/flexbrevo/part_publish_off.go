@@ -8,6 +8,9 @@ import (
 	"flexbrevo/connector/part"
 )
 
+// demoSyncMap is empty: the demo publishes nothing.
+const demoSyncMap = ""
+
 // publishPart refuses a configuration that asks for what was left out of this build.
 func publishPart() part.Maker {
 	return func(site part.Site) (part.Part, error) {

@@ -302,3 +302,14 @@ func TestPublishRuns(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// TestDemoPublishes shows the day's customers to the agents of the demo.
+func TestDemoPublishes(t *testing.T) {
+	t.Parallel()
+	l := &lab{t: t, dir: t.TempDir()}
+	r := l.must(0, "demo", "--length", "2s", "--contacts", "30", "--dir", l.dir)
+	_, after, found := strings.Cut(r.stdout, "On the agents' screens, in Twilio Sync: ")
+	if !found || strings.HasPrefix(after, "0 ") {
+		t.Errorf("the demo says %q", r.stdout)
+	}
+}

@@ -81,10 +81,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 				return err
 			case err != nil && ctx.Err() == nil:
 				s.rest(ctx, err)
+				continue
 			case !busy:
-				s.failures = 0
 				pause(ctx, time.Second)
 			}
+			s.failures = 0
 		}
 		return nil
 	})

@@ -275,12 +275,17 @@ var (
 	pathWord   = regexp.MustCompile(`^(v[0-9]|[A-Za-z]+|flex-api)$`)
 )
 
+// namedBelow says whether a name that somebody chose follows a word of a path.
+func namedBelow(word string) bool {
+	return word == "Items" || word == "Documents" || word == "Maps" || word == "Lists" || word == "Streams"
+}
+
 // pathTemplate replaces the SIDs of a path, and whatever is no word of Twilio's, so
-// that it can be logged and counted.
+// that it can be logged and counted. What Sync is asked for by name may be somebody's.
 func pathTemplate(path string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
-		if p != "" && !pathWord.MatchString(p) {
+		if p != "" && (!pathWord.MatchString(p) || i > 0 && namedBelow(parts[i-1])) {
 			parts[i] = "{sid}"
 		}
 	}
