@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -143,7 +144,8 @@ func TestPublish(t *testing.T) {
 			if kind == "postgres" {
 				env["STORE"] = postgres.Database(t)
 			}
-			l := publishing(t, setup{world: aDay(21, 60, true), shared: true, env: env}, byPhone)
+			limits := twiliosim.Options{Faults: twiliosim.Faults{SyncWritesPerSecond: 20}}
+			l := publishing(t, setup{world: aDay(21, 60, true), shared: true, env: env, twilio: limits}, byPhone)
 			s := settings(today())
 			s.SharedPhones = []string{world.SharedPhone}
 			l.must(0, "sync")
@@ -170,6 +172,9 @@ func TestPublish(t *testing.T) {
 			}
 			if n := l.mapCalls() - before; n != 0 {
 				t.Errorf("%d calls although nothing changed: %v", n, l.twilio.Calls())
+			}
+			if n := l.refused(http.StatusTooManyRequests); n > 0 {
+				t.Errorf("Sync refused %d calls for their rate", n)
 			}
 			var status struct {
 				Customers int
