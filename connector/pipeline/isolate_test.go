@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,9 +25,14 @@ func aMorning(t *testing.T) []record.Record {
 
 // poisonous is an expression with a fault of ours: it panics over the first customer
 // with an email.
-type poisonous struct{ victim string }
+type poisonous struct {
+	mu     sync.Mutex // the next batch is read while one is computed
+	victim string
+}
 
 func (p *poisonous) email(attributes map[string]any) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	email, _ := attributes["email"].(string)
 	if p.victim == "" {
 		p.victim = email
