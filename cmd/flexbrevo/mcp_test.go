@@ -159,7 +159,17 @@ func TestMCP(t *testing.T) {
 		t.Errorf("dead letter %+v", one)
 	}
 	var plan struct{ Plans []struct{ Records int } }
+	calls := func() (n int) {
+		for _, count := range l.twilio.Calls() {
+			n += count
+		}
+		return n
+	}
+	before := calls()
 	a.ask("plan_backfill", map[string]any{"since": "5d"}, &plan)
+	if n := calls() - before; n > 60 {
+		t.Errorf("the plan took %d calls to Twilio", n)
+	}
 	if len(plan.Plans) != 1 || plan.Plans[0].Records == 0 {
 		t.Errorf("plan %+v", plan)
 	}
