@@ -21,8 +21,12 @@ import (
 	"flexbrevo/connector/twilio"
 )
 
-// name is the part's, its role's and its checkpoints'.
-const name = "publish"
+const (
+	// name is the part's and its role's.
+	name = "publish"
+	// feedStream names the checkpoint of the place in the feed.
+	feedStream = part.StreamPrefix + name
+)
 
 // sync is what is asked of Twilio.
 type sync interface {

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"flexbrevo/connector/failure"
+	"flexbrevo/connector/part"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
 )
 
 const (
 	// runsStream names the checkpoint of the runs that were told of.
-	runsStream = "publish-runs"
+	runsStream = part.StreamPrefix + name + "-runs"
 	// runsEvery is how often runs are looked for, runsShown how many of the latest are looked
 	// at: more do not begin in that time.
 	runsEvery = 5 * time.Second

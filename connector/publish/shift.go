@@ -82,7 +82,7 @@ func (s *shift) follow(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	last := changed[len(changed)-1].Seq
-	if err := s.saveCursor(ctx, name, last); err != nil {
+	if err := s.saveCursor(ctx, feedStream, last); err != nil {
 		return false, err
 	}
 	s.place = &last
@@ -90,7 +90,7 @@ func (s *shift) follow(ctx context.Context) (bool, error) {
 }
 
 func (s *shift) loadPlace(ctx context.Context) (place int64, err error) {
-	_, err = s.loadCursor(ctx, name, &place)
+	_, err = s.loadCursor(ctx, feedStream, &place)
 	return place, err
 }
 
