@@ -11,5 +11,6 @@ func parts() []part.Maker {
 		kinesisPart(),
 		bulkimportPart(),
 		publishPart(),
+		crmPart(),
 	}
 }

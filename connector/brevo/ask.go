@@ -57,6 +57,11 @@ func (d *Destination) Do(ctx context.Context, a Ask) (Reply, error) {
 	return r, err
 }
 
+// SpareAfter says after which time an Ask with the share would be made, 0 for now.
+func (d *Destination) SpareAfter(share float64) time.Duration {
+	return d.budget.other.spareAfter(share)
+}
+
 // spareAfter says after which time spare gives a call of the given part of the hour,
 // 0 for now.
 func (h *hourly) spareAfter(part float64) time.Duration {

@@ -53,7 +53,8 @@ type Chronicler interface {
 	// LoadKnownCases returns which of the keys there are, in whatever state.
 	LoadKnownCases(ctx context.Context, connector string, keys []string) (map[string]bool, error)
 	// LoadCases returns cases in a state that are due and whose customer has a contact,
-	// by due moment; those of customers without one wait beside.
+	// by due moment; those of customers without one wait beside. A customer who was merged
+	// into another counts where the case does not wait: its contact was written to.
 	LoadCases(ctx context.Context, connector string, state CaseState, now time.Time, limit int) ([]Case, error)
 	// LoadOldCases returns waiting cases that are about something before a moment, also
 	// of customers without a contact.

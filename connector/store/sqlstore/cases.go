@@ -70,7 +70,7 @@ func (s *Store) LoadCases(ctx context.Context, connector string, state store.Cas
 	return s.loadCases(ctx, `
 		SELECT x.key, x.customer_id, x.state, x.body, x.event_at, x.due_at, x.tried_at, x.written_id, x.reason, c.contact_id
 		FROM crm_cases x JOIN customers c ON c.id = x.customer_id
-		WHERE x.connector = $1 AND x.state = $2 AND x.due_at <= $3 AND c.contact_id IS NOT NULL AND c.merged_into IS NULL
+		WHERE x.connector = $1 AND x.state = $2 AND x.due_at <= $3 AND c.contact_id IS NOT NULL AND (x.state <> 'waiting' OR c.merged_into IS NULL)
 		ORDER BY x.due_at, x.key LIMIT $4`, name(connector), string(state), now.UnixMilli(), limit)
 }
 
