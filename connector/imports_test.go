@@ -17,7 +17,7 @@ import (
 var down = [][]string{
 	{"cmd/flexbrevo"},
 	{"connector"},
-	{"connector/bulkimport", "connector/kinesis", "connector/objects", "connector/publish"},
+	{"connector/bulkimport", "connector/crm", "connector/kinesis", "connector/objects", "connector/publish"},
 	{"connector/part"},
 	{"connector/schedule"},
 	{"connector/pipeline"},
@@ -41,7 +41,7 @@ var down = [][]string{
 
 // parts are the packages of the order that only some users need: they can be
 // deleted, so nothing but the program names them.
-var parts = []string{"connector/bulkimport", "connector/kinesis", "connector/objects", "connector/publish", "connector/mcp"}
+var parts = []string{"connector/bulkimport", "connector/crm", "connector/kinesis", "connector/objects", "connector/publish", "connector/mcp"}
 
 // homes says which packages may import a library, so that each has one home.
 var homes = map[string][]string{

@@ -1,3 +1,5 @@
+//go:build no_crm
+
 package main
 
 import (
