@@ -147,7 +147,10 @@ func (d *daemon) pulling(f *flow) func(context.Context, store.Lease) error {
 				return err
 			}
 		}
+		var holding sync.WaitGroup
+		holding.Go(func() { f.holdWhileBehind(ctx) })
 		jobs.Run(ctx)
+		holding.Wait()
 		return nil
 	}
 }

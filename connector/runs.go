@@ -102,7 +102,9 @@ func (s *Service) syncNow(ctx context.Context, connector string) (Report, error)
 	var errs []error
 	for _, f := range s.flows {
 		if connector == "" || connector == f.cfg.Name {
-			errs = append(errs, p.pull(ctx, f), s.settled(ctx, p, f))
+			release := f.account.deliver.Hold()
+			errs = append(errs, p.pull(ctx, f), s.settled(ctx, p, f, release))
+			release()
 		}
 	}
 	for a, counts := range before {
@@ -111,15 +113,16 @@ func (s *Service) syncNow(ctx context.Context, connector string) (Report, error)
 	return p.report, errors.Join(errs...)
 }
 
-// settled waits until a connector has no record to digest and its account
-// nothing due soon.
-func (s *Service) settled(ctx context.Context, p *pass, f *flow) error {
+// settled waits until a connector has no record to digest, releases its deliveries, and
+// waits until its account has nothing due soon.
+func (s *Service) settled(ctx context.Context, p *pass, f *flow, release func()) error {
 	for pause(ctx, 100*time.Millisecond) {
 		waiting, err := s.o.Store.LoadUndigested(ctx, f.cfg.Name, 1)
 		if err != nil {
 			return err
 		}
 		if len(waiting) == 0 {
+			release()
 			return p.untilIdle(ctx, f.account)
 		}
 	}

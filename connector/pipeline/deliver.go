@@ -49,8 +49,11 @@ type Deliver struct {
 	held    atomic.Int64 // customers claimed and not settled
 	// deferred is since when a digest has more at hand, in Unix nanoseconds; 0 for no.
 	deferred atomic.Int64
-	moves    atomic.Int64 // how often held changed
-	begun    atomic.Bool  // what the last process left has been recovered
+	// holders is how many hold deliveries back, heldUntil how long they may, likewise.
+	holders   atomic.Int32
+	heldUntil atomic.Int64
+	moves     atomic.Int64 // how often held changed
+	begun     atomic.Bool  // what the last process left has been recovered
 }
 
 // NewDeliver makes the delivery to one account.
@@ -89,7 +92,26 @@ func (d *Deliver) Defer(more bool) {
 	}
 }
 
+// mostHeld is how long deliveries wait for a reading of what was missed.
+const mostHeld = time.Minute
+
+// Hold keeps deliveries back until everybody who holds them has released them, but no
+// longer than a minute: what is read of the past belongs together, and is known only when
+// all of it is there. release may be called twice.
+func (d *Deliver) Hold() (release func()) {
+	d.heldUntil.Store(d.o.Clock().Add(mostHeld).UnixNano())
+	d.holders.Add(1)
+	return sync.OnceFunc(func() {
+		if d.holders.Add(-1) == 0 {
+			d.Wake()
+		}
+	})
+}
+
 func (d *Deliver) isDeferred() bool {
+	if d.holders.Load() > 0 && d.o.Clock().Before(time.Unix(0, d.heldUntil.Load())) {
+		return true
+	}
 	since := d.deferred.Load()
 	return since != 0 && d.o.Clock().Sub(time.Unix(0, since)) < mostDeferred
 }

@@ -353,3 +353,33 @@ func TestDeliveriesWaitForTheRestOfABurst(t *testing.T) {
 		}
 	})
 }
+
+// What several hold back waits for the last of them, but for no longer than a minute.
+func TestDeliveriesAreHeldBack(t *testing.T) {
+	t.Parallel()
+	inBubble(t, setup{}, func(l *lab) {
+		stop := l.begin()
+		one, other := l.deliver.Hold(), l.deliver.Hold()
+		l.owe(store.Digest{Contacts: []store.ContactChange{contactOf(1, 0)}})
+		one()
+		one()
+		time.Sleep(20 * time.Second)
+		if n := l.contactWrites(); n != 0 {
+			l.Errorf("%d contact writes while they are held back", n)
+		}
+		other()
+		l.untilIdle(5 * time.Second)
+		if n := l.contactWrites(); n != 1 {
+			l.Errorf("%d contact writes after the release, want 1", n)
+		}
+		defer l.deliver.Hold()()
+		l.owe(store.Digest{Contacts: []store.ContactChange{contactOf(1, 1)}})
+		time.Sleep(70 * time.Second)
+		if n := l.contactWrites(); n != 2 {
+			l.Error("somebody who never releases holds deliveries up")
+		}
+		if err := stop(); err != nil {
+			l.Fatal(err)
+		}
+	})
+}
