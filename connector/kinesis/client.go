@@ -191,7 +191,7 @@ func (c *client) fetchRecords(ctx context.Context, shard, iterator string) (read
 }
 
 func timed(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, callTimeout, fmt.Errorf("Kinesis did not answer in %s", callTimeout))
+	return context.WithTimeoutCause(ctx, callTimeout, fmt.Errorf("no answer from Kinesis in %s", callTimeout))
 }
 
 // The remedies.

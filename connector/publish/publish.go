@@ -122,7 +122,7 @@ func (p *Publisher) Pass(ctx context.Context) error {
 // forgetGrace is how long Forget waits for another replica, or for Sync.
 const forgetGrace = 40 * time.Second
 
-var errStays = errors.New("Twilio Sync could not be told in time")
+var errStays = errors.New("no answer from Twilio Sync in time")
 
 // Forget implements part.Forgetter. Customers are marked first: whoever publishes takes
 // them away and never writes them again, so that no write that is under way brings
