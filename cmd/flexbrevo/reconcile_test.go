@@ -395,7 +395,9 @@ func TestReconcileAfterSilence(t *testing.T) {
 	if err := s.SaveLife(t.Context(), "brevo", time.Now().Add(-25*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	edited := l.brevo.Contacts()[0]
+	last := func(c brevosim.Contact) string { return fmt.Sprint(c.Attributes["LAST_SUPPORT_DATE"]) }
+	// One who was in touch last: only those of the past day are compared.
+	edited := slices.MaxFunc(l.brevo.Contacts(), func(a, b brevosim.Contact) int { return strings.Compare(last(a), last(b)) })
 	if err := l.brevo.EditContact(edited.ID, map[string]any{"TASK_COUNT": 999}); err != nil {
 		t.Fatal(err)
 	}
