@@ -508,8 +508,9 @@ func TestReplicas(t *testing.T) {
 	}
 	stop()
 	f.change(func() { f.shards[0].records = append(f.shards[0].records, event("5")) })
-	until(t, "the other goes on", func() bool { return len(other.keys()) > 0 })
-	if keys := other.keys(); !slices.Equal(keys, []string{"stream:5"}) {
+	until(t, "the other goes on", func() bool { return slices.Contains(other.keys(), "stream:5") })
+	// The last may come again, where the end came between keeping it and noting the place.
+	if keys := other.keys(); keys[0] != "stream:5" && keys[0] != "stream:4" {
 		t.Errorf("the other read %q", keys)
 	}
 }
