@@ -12,6 +12,7 @@ import (
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/failure"
 	"flexbrevo/connector/pipeline"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -131,7 +132,7 @@ func (a *account) delivering(ctx, hard context.Context, lease store.Lease) error
 		if before == nil {
 			a.logger.Error("brevo cannot be written to; everything owed is kept", "reason", failure.ReasonOf(err), "err", err)
 		}
-		if !pause(ctx, wait) {
+		if !schedule.Pause(ctx, wait) {
 			return nil
 		}
 	}
@@ -157,7 +158,7 @@ func (a *account) wake(ctx context.Context, lease store.Lease) error {
 			return err
 		}
 		a.logger.Warn("nothing is sent before it is known what Brevo has", "reason", failure.ReasonOf(err), "err", err)
-		if !pause(ctx, wait) {
+		if !schedule.Pause(ctx, wait) {
 			return nil
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/brevo"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -37,7 +38,7 @@ func answersOf(found []store.Answer) []brevo.Answer {
 func (a *account) keepAnswers(ctx context.Context, s store.Learner) {
 	kept := a.destination.Answers()
 	for more := true; more; {
-		more = pause(ctx, answersEvery)
+		more = schedule.Pause(ctx, answersEvery)
 		found := a.destination.Answers()
 		if slices.Equal(found, kept) {
 			continue

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/record"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/webhook"
 )
@@ -103,7 +104,7 @@ func (a *arrivals) take() (store.Arrivals, []store.Refusal) {
 
 // arriving saves what arrived until ctx ends, and then once more.
 func (f *flow) arriving(ctx context.Context) {
-	for pause(ctx, arrivalsEvery) {
+	for schedule.Pause(ctx, arrivalsEvery) {
 		f.saveArrivals(ctx)
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

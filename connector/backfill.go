@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/record"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
 )
@@ -138,7 +139,7 @@ func BeginBackfill(ctx context.Context, s store.Store, r BackfillRequest, run in
 // backfilling works on the connector's backfill, whenever there is one, for as
 // long as the digest's lease lasts.
 func (f *flow) backfilling(ctx context.Context, lease store.Lease) {
-	for wait := time.Second; pause(ctx, wait); {
+	for wait := time.Second; schedule.Pause(ctx, wait); {
 		wait = time.Second
 		b, err := f.store.LoadBackfill(ctx, f.cfg.Name)
 		if err != nil || b.Held {
@@ -282,7 +283,7 @@ func (w *backfill) digested(ctx context.Context) error {
 		if err != nil || !waits.Records {
 			return err
 		}
-		pause(ctx, 100*time.Millisecond)
+		schedule.Pause(ctx, 100*time.Millisecond)
 	}
 	return context.Cause(ctx)
 }
@@ -335,7 +336,7 @@ func (f *flow) outboxSettled(ctx context.Context, looked func()) error {
 			return err
 		}
 		looked()
-		pause(ctx, 500*time.Millisecond)
+		schedule.Pause(ctx, 500*time.Millisecond)
 	}
 	return context.Cause(ctx)
 }

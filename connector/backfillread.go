@@ -10,6 +10,7 @@ import (
 	"flexbrevo/connector/failure"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/record"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
 )
@@ -38,7 +39,7 @@ func (w *backfill) readStream(ctx context.Context, stream string, from store.Che
 		}
 		w.progress.problem(err)
 		w.f.logger.Warn("backfill will go on reading", "stream", stream, "reason", failure.ReasonOf(err), "err", err)
-		if !pause(ctx, wait) {
+		if !schedule.Pause(ctx, wait) {
 			return context.Cause(ctx)
 		}
 	}
@@ -76,7 +77,7 @@ func (f *flow) sweep(ctx context.Context, lease store.Lease, channels []string, 
 // report keeps the progress with the run, every second, and ends the work when the
 // backfill is no longer the one that was begun.
 func (w *backfill) report(ctx context.Context, cancel context.CancelCauseFunc) {
-	for ticks := 0; pause(ctx, time.Second); ticks++ {
+	for ticks := 0; schedule.Pause(ctx, time.Second); ticks++ {
 		row, err := w.f.store.LoadBackfill(ctx, w.f.cfg.Name)
 		switch {
 		case errors.Is(err, store.ErrNotFound):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/twilio"
 )
 
@@ -21,7 +22,7 @@ func (f *flow) holdWhileBehind(ctx context.Context) {
 	release := f.account.deliver.Hold()
 	defer release()
 	for range 600 { // a hand clock may stand still
-		if !pause(ctx, 100*time.Millisecond) {
+		if !schedule.Pause(ctx, 100*time.Millisecond) {
 			return
 		}
 		if f.tried() {

@@ -16,6 +16,7 @@ import (
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/profile"
 	"flexbrevo/connector/record"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
 	"flexbrevo/mapping"
@@ -297,7 +298,7 @@ func (f *flow) keep(ctx context.Context, p record.Page) error {
 		if !errors.Is(err, pipeline.ErrBusy) {
 			return err
 		}
-		if !pause(ctx, 50*time.Millisecond) {
+		if !schedule.Pause(ctx, 50*time.Millisecond) {
 			return context.Cause(ctx)
 		}
 	}
@@ -378,7 +379,7 @@ func (f *flow) digesting(ctx context.Context, lease store.Lease) error {
 		switch {
 		case errors.Is(err, store.ErrUnavailable):
 			f.logger.Warn("digest waits for the store", "err", err)
-			pause(ctx, time.Second)
+			schedule.Pause(ctx, time.Second)
 		case err != nil && ctx.Err() == nil:
 			return err
 		case n == 0:
@@ -460,7 +461,7 @@ func (f *flow) follow(ctx context.Context, h pipeline.Hint) {
 	}
 	began := time.Now()
 	for _, after := range again {
-		if !pause(ctx, time.Until(began.Add(after))) {
+		if !schedule.Pause(ctx, time.Until(began.Add(after))) {
 			return
 		}
 		err := source{f.source}.FetchHint(ctx, h, func(p record.Page) error {

@@ -9,6 +9,7 @@ import (
 
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/profile"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -109,7 +110,7 @@ func (s *Service) takeAsked(run store.Run) error {
 // asked does what commands ask of whoever digests the connector, for as long as the
 // lease lasts. A run that a stop or a death cut short is done again.
 func (f *flow) asked(ctx context.Context, lease store.Lease) {
-	for n := 0; pause(ctx, time.Second); n++ {
+	for n := 0; schedule.Pause(ctx, time.Second); n++ {
 		for kind, do := range map[string]func(context.Context, store.Lease, store.Run) error{
 			runForget: f.forgetRun, runReconcile: f.reconcileRun,
 		} {
@@ -273,7 +274,7 @@ func (f *flow) holdBack(ctx context.Context, lease store.Lease, p *store.Person,
 		if err != nil || underWay == 0 || !f.clock().Before(deadline) {
 			return err
 		}
-		if !pause(ctx, 200*time.Millisecond) {
+		if !schedule.Pause(ctx, 200*time.Millisecond) {
 			return context.Cause(ctx)
 		}
 	}
@@ -361,7 +362,7 @@ func (f *flow) forgetAged(ctx context.Context, lease store.Lease) {
 		if err != nil && ctx.Err() == nil {
 			f.logger.Warn("customers without contact are not forgotten yet", "err", err)
 		}
-		if err != nil || !more || !pause(ctx, 50*time.Millisecond) {
+		if err != nil || !more || !schedule.Pause(ctx, 50*time.Millisecond) {
 			break
 		}
 	}

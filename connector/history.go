@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
 )
@@ -78,7 +79,7 @@ func (s *Service) totals() totals {
 // sample adds points until ctx ends.
 func (s *Service) sample(ctx context.Context) {
 	before, at := s.totals(), time.Now()
-	for pause(ctx, flowEvery) {
+	for schedule.Pause(ctx, flowEvery) {
 		now, is := time.Now(), s.totals()
 		seconds := now.Sub(at).Seconds()
 		perMinute := func(was, is int) float64 { return float64(int(float64(max(0, is-was))*600/seconds)) / 10 }

@@ -10,6 +10,7 @@ import (
 
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/failure"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -51,7 +52,7 @@ func (a *account) awake(ctx context.Context, lease store.Lease) (time.Duration, 
 // ask is awake for one pass: what may pass is tried again a few times.
 func (a *account) ask(ctx context.Context, lease store.Lease) (err error) {
 	for try := range 4 {
-		if !pause(ctx, time.Duration(try)*time.Second) {
+		if !schedule.Pause(ctx, time.Duration(try)*time.Second) {
 			return context.Cause(ctx)
 		}
 		if _, err = a.awake(ctx, lease); !failure.ReasonOf(err).Retryable() {
@@ -67,7 +68,7 @@ func (a *account) alive(ctx context.Context, deliver func() error) error {
 	living, stop := context.WithCancel(ctx)
 	var noted sync.WaitGroup
 	noted.Go(func() {
-		for pause(living, lifeEvery) {
+		for schedule.Pause(living, lifeEvery) {
 			if err := f.store.SaveLife(living, a.name, f.clock()); err != nil && living.Err() == nil {
 				a.logger.Warn("sign of life cannot be stored", "err", err)
 			}

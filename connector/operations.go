@@ -39,7 +39,7 @@ func (f *flow) operationsRole(ctx context.Context, lease store.Lease) {
 			if done, err = f.tellFigures(ctx, lease); err != nil && ctx.Err() == nil {
 				f.logger.Warn("figures cannot be told yet", "err", err)
 			}
-			if !done && !pause(ctx, time.Minute) {
+			if !done && !schedule.Pause(ctx, time.Minute) {
 				return
 			}
 		}

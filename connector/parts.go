@@ -8,6 +8,7 @@ import (
 
 	"flexbrevo/connector/part"
 	"flexbrevo/connector/pipeline"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -54,7 +55,7 @@ func (f *flow) runPart(ctx context.Context, p part.Part) {
 		if f.clock().Sub(began) > time.Minute {
 			wait = time.Second
 		}
-		pause(ctx, wait)
+		schedule.Pause(ctx, wait)
 	}
 }
 

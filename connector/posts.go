@@ -10,6 +10,7 @@ import (
 	"flexbrevo/connector/fact"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/record"
+	"flexbrevo/connector/schedule"
 )
 
 const (
@@ -36,7 +37,7 @@ type PluginPosts struct {
 // confirming looks through the plugin's posts until ctx ends, and asks again for
 // what is not confirmed yet.
 func (f *flow) confirming(ctx context.Context) {
-	for pause(ctx, confirmEvery) {
+	for schedule.Pause(ctx, confirmEvery) {
 		posts, again, err := f.unconfirmed(ctx)
 		if err != nil {
 			if ctx.Err() == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flexbrevo/config"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/twilio"
 	"flexbrevo/connector/webhook"
 )
@@ -160,7 +161,7 @@ func (f *flow) awaitTest(ctx context.Context, sender webhook.Sender, patience ti
 	before, _ := f.lastTest(ctx, sender) // an unreadable store shows below
 	return func(ctx context.Context) (string, error) {
 		until := time.Now().Add(patience)
-		for time.Now().Before(until) && pause(ctx, 250*time.Millisecond) {
+		for time.Now().Before(until) && schedule.Pause(ctx, 250*time.Millisecond) {
 			id, err := f.lastTest(ctx, sender)
 			if err != nil || id != "" && id != before {
 				return id, err

@@ -10,6 +10,7 @@ import (
 
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/failure"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
 )
@@ -248,7 +249,7 @@ func (w *reconciling) digested(ctx context.Context) error {
 		case w.f.clock().After(deadline):
 			return errReconcileBusy
 		}
-		if !pause(ctx, 100*time.Millisecond) {
+		if !schedule.Pause(ctx, 100*time.Millisecond) {
 			return context.Cause(ctx)
 		}
 	}
@@ -279,7 +280,7 @@ func patiently(ctx context.Context, call func() error) error {
 		if e == nil || e.Reason != failure.RateLimited {
 			return err
 		}
-		if !pause(ctx, min(max(e.RetryAfter, time.Second), time.Minute)) {
+		if !schedule.Pause(ctx, min(max(e.RetryAfter, time.Second), time.Minute)) {
 			return context.Cause(ctx)
 		}
 	}

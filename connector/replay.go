@@ -13,6 +13,7 @@ import (
 	"flexbrevo/connector/fact"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/record"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -171,7 +172,7 @@ func (s *Service) Replay(ctx context.Context, r ReplayRequest, told func(ReplayP
 // replaying works on the connector's replay, whenever there is one, for as long as
 // the digest's lease lasts.
 func (f *flow) replaying(ctx context.Context, lease store.Lease) {
-	for wait := time.Second; pause(ctx, wait); {
+	for wait := time.Second; schedule.Pause(ctx, wait); {
 		wait = time.Second
 		row, err := f.store.LoadReplay(ctx, f.cfg.Name)
 		if err != nil {

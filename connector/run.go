@@ -260,7 +260,7 @@ func (s *Service) admin() *http.Server {
 
 // prune removes what is older than the retention, in small batches, as long as ctx lasts.
 func (s *Service) prune(ctx context.Context) {
-	for pause(ctx, time.Minute) {
+	for schedule.Pause(ctx, time.Minute) {
 		s.pruneWithin(ctx, time.Hour)
 	}
 }
@@ -281,7 +281,7 @@ func (s *Service) pruneWithin(ctx context.Context, most time.Duration) {
 		if err != nil && ctx.Err() == nil {
 			s.o.Logger.Warn("old rows are not removed yet", "err", err)
 		}
-		if err != nil || n == 0 || !pause(ctx, 50*time.Millisecond) {
+		if err != nil || n == 0 || !schedule.Pause(ctx, 50*time.Millisecond) {
 			return
 		}
 	}

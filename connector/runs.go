@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/pipeline"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -19,7 +20,7 @@ const (
 // runs executes what commands asked for beside the daemon, one after the other.
 func (s *Service) runs(ctx context.Context) {
 	var told time.Time // when the log was, of a store that does not answer
-	for pause(ctx, time.Second) {
+	for schedule.Pause(ctx, time.Second) {
 		run, err := s.o.Store.NextRun(ctx, s.o.Clock())
 		switch {
 		case errors.Is(err, store.ErrNotFound) || ctx.Err() != nil:
@@ -116,7 +117,7 @@ func (s *Service) syncNow(ctx context.Context, connector string) (Report, error)
 // settled waits until a connector has no record to digest, releases its deliveries, and
 // waits until its account has nothing due soon.
 func (s *Service) settled(ctx context.Context, p *pass, f *flow, release func()) error {
-	for pause(ctx, 100*time.Millisecond) {
+	for schedule.Pause(ctx, 100*time.Millisecond) {
 		waiting, err := s.o.Store.LoadUndigested(ctx, f.cfg.Name, 1)
 		if err != nil {
 			return err
@@ -141,7 +142,7 @@ func Follow(ctx context.Context, s store.Store, id int64) (store.Run, error) {
 		if err != nil || run.State == store.RunDone || run.State == store.RunFailed {
 			return run, err
 		}
-		if !pause(ctx, 250*time.Millisecond) {
+		if !schedule.Pause(ctx, 250*time.Millisecond) {
 			return run, context.Cause(ctx)
 		}
 	}

@@ -3,7 +3,6 @@ package connector
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/pipeline"
@@ -49,18 +48,3 @@ func (d destination) Lookup(ctx context.Context, events []record.Event) (pipelin
 }
 
 func itoa(i int64) string { return strconv.FormatInt(i, 10) }
-
-// pause waits, and says whether ctx still lasts.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}

@@ -33,7 +33,7 @@ func (f *flow) statisticsSchedule() schedule.Job {
 	return schedule.Job{Name: statisticsJob, Spec: f.cfg.Schedule.Statistics, Run: func(ctx context.Context) {
 		// By default it runs on the hour, when the hour has been over for no minute yet.
 		if closed := f.source.ClosedFor(); !closed.IsZero() {
-			if early := closed.Truncate(time.Hour).Add(time.Hour).Sub(closed); early <= time.Minute && !pause(ctx, early) {
+			if early := closed.Truncate(time.Hour).Add(time.Hour).Sub(closed); early <= time.Minute && !schedule.Pause(ctx, early) {
 				return
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"flexbrevo/connector/failure"
 	"flexbrevo/connector/pipeline"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
 )
@@ -222,7 +223,7 @@ func (p *pass) deliver(ctx context.Context, a *account) error {
 		before := a.deliver.Counts()
 		idle := make(chan error, 1)
 		go func() {
-			for !a.deliver.Begun() && pause(working, 10*time.Millisecond) { // what it recovers is owed, too
+			for !a.deliver.Begun() && schedule.Pause(working, 10*time.Millisecond) { // what it recovers is owed, too
 			}
 			idle <- p.untilIdle(working, a)
 			done()
@@ -245,7 +246,7 @@ func (p *pass) prepare(ctx context.Context, a *account) error {
 			return err
 		}
 		wait := max(refused.RetryAfter, time.Second)
-		if p.s.o.Clock().Add(wait).After(deadline) || !pause(ctx, wait) {
+		if p.s.o.Clock().Add(wait).After(deadline) || !schedule.Pause(ctx, wait) {
 			return err
 		}
 	}
@@ -255,7 +256,7 @@ func (p *pass) prepare(ctx context.Context, a *account) error {
 // us. What becomes due later than a pass waits for is left to the next one.
 func (p *pass) untilIdle(ctx context.Context, a *account) error {
 	deadline := p.s.o.Clock().Add(patience)
-	for pause(ctx, 50*time.Millisecond) {
+	for schedule.Pause(ctx, 50*time.Millisecond) {
 		p.tell("deliver")
 		if since, remedy := a.deliver.Circuit(); !since.IsZero() {
 			return &failure.Error{Op: "deliver to Brevo account " + a.name, Reason: failure.Unauthorized, Remedy: remedy}

@@ -3,17 +3,10 @@
 package main
 
 import (
-	"errors"
-
+	"flexbrevo/config"
 	"flexbrevo/connector/part"
 )
 
-// objectsPart refuses a configuration that asks for what was left out.
 func objectsPart() part.Maker {
-	return func(site part.Site) (part.Part, error) {
-		if site.Config.CustomObjects.IsSet() {
-			return nil, errors.New("custom_objects: this flexbrevo was built without objects; leave the block out or use a build that has it")
-		}
-		return nil, nil
-	}
+	return leftOut("objects", "custom_objects", func(c *config.Connector) bool { return c.CustomObjects.IsSet() })
 }

@@ -11,8 +11,9 @@ import (
 func TestPartsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	for tag, library := range map[string]string{
-		"no_kinesis": "github.com/aws/",
-		"no_mcp":     "github.com/modelcontextprotocol/",
+		"no_kinesis":    "github.com/aws/",
+		"no_mcp":        "github.com/modelcontextprotocol/",
+		"no_bulkimport": "", "no_crm": "", "no_objects": "", "no_publish": "",
 	} {
 		t.Run(tag, func(t *testing.T) {
 			t.Parallel()
@@ -20,8 +21,9 @@ func TestPartsLeaveNothing(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if strings.Contains(string(out), library) || strings.Contains(string(out), "flexbrevo/connector/"+strings.TrimPrefix(tag, "no_")) {
-				t.Errorf("the program without %s holds %s", tag, library)
+			own := "flexbrevo/connector/" + strings.TrimPrefix(tag, "no_") + "\n"
+			if library != "" && strings.Contains(string(out), library) || strings.Contains(string(out), own) {
+				t.Errorf("the program with %s holds %s or %s", tag, own, library)
 			}
 		})
 	}
@@ -31,7 +33,7 @@ func TestPartsLeaveNothing(t *testing.T) {
 func TestWithoutParts(t *testing.T) {
 	t.Parallel()
 	small := filepath.Join(t.TempDir(), "flexbrevo")
-	build := exec.CommandContext(t.Context(), "go", "build", "-tags", "no_kinesis,no_mcp", "-o", small, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags", "no_bulkimport,no_crm,no_kinesis,no_mcp,no_objects,no_publish", "-o", small, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -51,7 +53,7 @@ func TestWithoutParts(t *testing.T) {
 	}
 	l.write("connector.yaml", strings.Replace(l.configuration("connector.yaml"), "    region: FR\n",
 		"    region: FR\n    event_streams: {via: kinesis, stream: s, region: eu-west-1}\n", 1))
-	if out, code := run("sync"); code == 0 || !strings.Contains(out, "built without kinesis") {
+	if out, code := run("sync"); code != 3 || !strings.Contains(out, "built without kinesis") {
 		t.Errorf("kinesis: exit code %d\n%s", code, out)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"flexbrevo/config"
 	"flexbrevo/connector/part"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -69,7 +70,7 @@ func (p *Part) Terms() string {
 
 // Run implements part.Part: it finishes what a process left that died.
 func (p *Part) Run(ctx context.Context) error {
-	for pause(ctx, time.Minute) {
+	for schedule.Pause(ctx, time.Minute) {
 		if err := p.finishLeft(ctx, func(string) {}); err != nil && !errors.Is(err, store.ErrLeaseHeld) {
 			return err
 		}
@@ -131,16 +132,4 @@ func notice(i store.Import) string {
 		return "Brevo did not take the last import; its contacts are written one by one"
 	}
 	return ""
-}
-
-// pause waits, or returns false when the context ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

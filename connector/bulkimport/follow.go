@@ -7,6 +7,7 @@ import (
 
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/failure"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -51,7 +52,7 @@ func (l *loading) await(ctx context.Context, id int64, until time.Time, done fun
 // came; 0 is no import.
 func (l *loading) holdFor(ctx context.Context, id int64, d time.Duration) error {
 	for left := d; left > 0; left -= urgentEvery {
-		if !pause(ctx, min(left, urgentEvery)) {
+		if !schedule.Pause(ctx, min(left, urgentEvery)) {
 			return context.Cause(ctx)
 		}
 		if id == 0 {

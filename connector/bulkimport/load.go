@@ -10,6 +10,7 @@ import (
 
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/failure"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -46,7 +47,7 @@ func (p *Part) Load(ctx context.Context, agreed bool, told func(string)) error {
 			return err
 		}
 		told("another import to this account is under way")
-		if !pause(ctx, time.Second) {
+		if !schedule.Pause(ctx, time.Second) {
 			return context.Cause(ctx)
 		}
 	}

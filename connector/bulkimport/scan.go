@@ -7,6 +7,7 @@ import (
 
 	"flexbrevo/connector/brevo"
 	"flexbrevo/connector/failure"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -74,7 +75,7 @@ func (l *loading) patiently(ctx context.Context, call func() error) error {
 		if e == nil || ctx.Err() != nil || try == tries || e.Reason != failure.Transient && e.Reason != failure.RateLimited {
 			return err
 		}
-		if next := max(wait, e.RetryAfter); next > mostPatience || !pause(ctx, next) {
+		if next := max(wait, e.RetryAfter); next > mostPatience || !schedule.Pause(ctx, next) {
 			return err
 		}
 		wait = min(2*wait, mostPatience)

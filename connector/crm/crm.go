@@ -11,13 +11,12 @@ package crm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"flexbrevo/connector/part"
-	"flexbrevo/connector/record"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -79,7 +78,7 @@ func (p *Part) Run(ctx context.Context) error {
 				p.site.Logger.Warn("notes and tasks cannot be written yet", "err", err)
 				wait, retry = retry, min(2*retry, retryMost)
 			}
-			if !pause(ctx, max(wait, lookEvery)) {
+			if !schedule.Pause(ctx, max(wait, lookEvery)) {
 				return nil
 			}
 		}
@@ -143,31 +142,13 @@ type refusal struct {
 }
 
 func (p *Part) load(ctx context.Context) (*kept, error) {
-	checkpoints, err := p.site.Store.LoadCheckpoints(ctx, p.site.Config.Name)
-	if err != nil {
-		return nil, err
-	}
 	k := &kept{}
-	if c := checkpoints[partName].Cursor; c != "" {
-		if err := json.Unmarshal([]byte(c), k); err != nil {
-			return nil, errors.New("the checkpoint of the CRM cannot be read")
-		}
-	}
-	return k, nil
+	_, err := part.LoadCursor(ctx, p.site.Store, p.site.Config.Name, partName, k)
+	return k, err
 }
 
 func (p *Part) save(ctx context.Context, k *kept) error {
-	text, err := json.Marshal(k)
-	if err != nil {
-		panic("crm: " + err.Error()) // our own plain struct
-	}
-	_, err = p.site.Store.Capture(ctx, []store.Batch{{Connector: p.site.Config.Name, At: p.site.Clock(), Pages: []record.Page{
-		{Stream: partName, Cursor: record.Cursor(text)},
-	}}})
-	if err != nil {
-		return fmt.Errorf("keep how far the CRM is: %w", err)
-	}
-	return nil
+	return part.SaveCursor(ctx, p.site.Store, p.site.Config.Name, partName, p.site.Clock(), k)
 }
 
 // State implements part.Part.
@@ -199,16 +180,4 @@ func (p *Part) State(ctx context.Context) (part.State, error) {
 		s.Notices = append(s.Notices, fmt.Sprintf("%d notes or tasks count as written though their answer was lost and could not be looked up", k.Assumed))
 	}
 	return s, nil
-}
-
-// pause waits, and says whether ctx still lasts.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -222,15 +222,3 @@ func (p *Part) pauseAfter(err error, n int) time.Duration {
 func (p *Part) roleOf(shard string) string {
 	return strings.Join([]string{name, p.options.Stream, shard}, ":")
 }
-
-// pause waits, and says whether ctx still lasts.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}

@@ -11,6 +11,7 @@ import (
 	"flexbrevo/connector/failure"
 	"flexbrevo/connector/pipeline"
 	"flexbrevo/connector/record"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/webhook"
 )
@@ -54,7 +55,7 @@ func (r *reader) read(ctx context.Context) {
 			if !failure.ReasonOf(err).Retryable() {
 				r.iterator = ""
 			}
-			pause(ctx, r.part.pauseAfter(err, failed))
+			schedule.Pause(ctx, r.part.pauseAfter(err, failed))
 			failed++
 			continue
 		}
@@ -82,7 +83,7 @@ func (r *reader) try(ctx context.Context, do func() error) {
 		if !errors.Is(err, pipeline.ErrBusy) {
 			r.part.note(r.shard, err)
 		}
-		pause(ctx, min(r.part.pace.busy<<min(failed, 16), r.part.pace.wait))
+		schedule.Pause(ctx, min(r.part.pace.busy<<min(failed, 16), r.part.pace.wait))
 	}
 }
 
@@ -161,9 +162,9 @@ func (r *reader) take(ctx context.Context, got reading) {
 	switch {
 	case r.at.Ended:
 	case got.behind > 0 || len(got.records) >= readLimit:
-		pause(ctx, r.part.pace.behind)
+		schedule.Pause(ctx, r.part.pace.behind)
 	default:
-		pause(ctx, r.part.pace.idle)
+		schedule.Pause(ctx, r.part.pace.idle)
 	}
 }
 

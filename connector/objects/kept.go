@@ -2,13 +2,11 @@ package objects
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"flexbrevo/connector/part"
-	"flexbrevo/connector/record"
 )
 
 const (
@@ -87,27 +85,6 @@ type refusal struct {
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
 	Why   string    `json:"why"`
-}
-
-func parseKept(c record.Cursor) (*kept, error) {
-	k := &kept{}
-	if c != "" {
-		if err := json.Unmarshal([]byte(c), k); err != nil {
-			return nil, errors.New("the checkpoint of custom objects cannot be read")
-		}
-	}
-	if k.Told == nil {
-		k.Told = map[string]*told{}
-	}
-	return k, nil
-}
-
-func (k *kept) cursor() record.Cursor {
-	text, err := json.Marshal(k)
-	if err != nil {
-		panic("objects: " + err.Error()) // our own plain structs
-	}
-	return record.Cursor(text)
 }
 
 // of is what was told of a kind; a type that was not told before begins anew.

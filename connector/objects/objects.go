@@ -19,7 +19,6 @@ import (
 
 	"flexbrevo/connector/figures"
 	"flexbrevo/connector/part"
-	"flexbrevo/connector/record"
 	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
@@ -84,7 +83,7 @@ func (p *Part) untilTold(ctx context.Context) {
 			wait = max(wait, retry)
 			retry = min(2*retry, retryMost)
 		}
-		if wait == 0 || !pause(ctx, wait) {
+		if wait == 0 || !schedule.Pause(ctx, wait) {
 			return
 		}
 	}
@@ -206,23 +205,20 @@ func (p *Part) State(ctx context.Context) (part.State, error) {
 
 // load reads what was told.
 func (p *Part) load(ctx context.Context) (*kept, error) {
-	checkpoints, err := p.site.Store.LoadCheckpoints(ctx, p.site.Config.Name)
-	if err != nil {
+	k := &kept{}
+	if _, err := part.LoadCursor(ctx, p.site.Store, p.site.Config.Name, partName, k); err != nil {
 		return nil, err
 	}
-	return parseKept(checkpoints[partName].Cursor)
+	if k.Told == nil {
+		k.Told = map[string]*told{}
+	}
+	return k, nil
 }
 
 // saveKept keeps what was told. It is done after each call that Brevo took, so that what
 // is cut short repeats one upsert, which changes nothing.
 func (p *Part) saveKept(ctx context.Context, k *kept) error {
-	_, err := p.site.Store.Capture(ctx, []store.Batch{{Connector: p.site.Config.Name, At: p.site.Clock(), Pages: []record.Page{
-		{Stream: partName, Cursor: k.cursor()},
-	}}})
-	if err != nil {
-		return fmt.Errorf("keep what was told: %w", err)
-	}
-	return nil
+	return part.SaveCursor(ctx, p.site.Store, p.site.Config.Name, partName, p.site.Clock(), k)
 }
 
 // warn logs what an operator should see of one kind.
@@ -243,16 +239,4 @@ func kindsOf(site part.Site) []*kind {
 	}
 	slices.SortFunc(kinds, func(a, b *kind) int { return cmp.Compare(a.name, b.name) })
 	return kinds
-}
-
-// pause waits, and says whether ctx still lasts.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -48,10 +48,6 @@ type Prober interface {
 	Probe(ctx context.Context) (detail string, err error)
 }
 
-// StreamPrefix begins the names of the checkpoints that parts keep for themselves:
-// they are no streams of the source, and are shown by the part.
-const StreamPrefix = "part:"
-
 // Loader is a part that brings contacts to the destination in a way of its own where a
 // backfill owes many of them.
 type Loader interface {

@@ -17,6 +17,7 @@ import (
 	"flexbrevo/connector/failure"
 	"flexbrevo/connector/part"
 	"flexbrevo/connector/pipeline"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
 )
@@ -24,8 +25,6 @@ import (
 const (
 	// name is the part's and its role's.
 	name = "publish"
-	// feedStream names the checkpoint of the place in the feed.
-	feedStream = part.StreamPrefix + name
 )
 
 // sync is what is asked of Twilio.
@@ -87,7 +86,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 				s.rest(ctx, err)
 				continue
 			case !busy:
-				pause(ctx, time.Second)
+				schedule.Pause(ctx, time.Second)
 			}
 			s.failures = 0
 		}
@@ -152,7 +151,7 @@ func (p *Publisher) Forget(ctx context.Context, customers []int64) error {
 		if !p.clock().Before(deadline) {
 			return errors.Join(errStays, last)
 		}
-		if !pause(ctx, 200*time.Millisecond) {
+		if !schedule.Pause(ctx, 200*time.Millisecond) {
 			return context.Cause(ctx)
 		}
 	}
@@ -198,16 +197,4 @@ func snake(words string) string {
 		}
 		return '_'
 	}, strings.ToLower(words)), "_")
-}
-
-// pause waits, and says whether ctx still lasts.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

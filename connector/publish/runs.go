@@ -16,7 +16,7 @@ import (
 
 const (
 	// runsStream names the checkpoint of the runs that were told of.
-	runsStream = part.StreamPrefix + name + "-runs"
+	runsStream = name + "-runs"
 	// runsEvery is how often runs are looked for, runsShown how many of the latest are looked
 	// at: more do not begin in that time.
 	runsEvery = 5 * time.Second
@@ -87,7 +87,7 @@ func (s *shift) tellRuns(ctx context.Context) error {
 	if next.Seen == s.runs.Seen && slices.Equal(next.Open, s.runs.Open) {
 		return failed
 	}
-	if err := s.saveCursor(ctx, runsStream, next); err != nil {
+	if err := part.SaveCursor(ctx, s.store, s.connector, runsStream, now, next); err != nil {
 		return errors.Join(err, failed)
 	}
 	s.runs = &next
@@ -97,7 +97,7 @@ func (s *shift) tellRuns(ctx context.Context) error {
 // loadTold reads how far runs were told of; at first, those that ended are left out.
 func (s *shift) loadTold(ctx context.Context, runs []store.Run) (*told, error) {
 	t := &told{}
-	known, err := s.loadCursor(ctx, runsStream, t)
+	known, err := part.LoadCursor(ctx, s.store, s.connector, runsStream, t)
 	if err != nil || known {
 		return t, err
 	}
@@ -108,7 +108,7 @@ func (s *shift) loadTold(ctx context.Context, runs []store.Run) (*told, error) {
 		}
 	}
 	slices.Sort(t.Open)
-	return t, s.saveCursor(ctx, runsStream, t)
+	return t, part.SaveCursor(ctx, s.store, s.connector, runsStream, s.clock(), t)
 }
 
 func ended(run store.Run) bool { return run.State == store.RunDone || run.State == store.RunFailed }

@@ -2,13 +2,13 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"flexbrevo/connector/failure"
-	"flexbrevo/connector/record"
+	"flexbrevo/connector/part"
+	"flexbrevo/connector/schedule"
 	"flexbrevo/connector/store"
 )
 
@@ -82,7 +82,7 @@ func (s *shift) follow(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	last := changed[len(changed)-1].Seq
-	if err := s.saveCursor(ctx, feedStream, last); err != nil {
+	if err := part.SaveCursor(ctx, s.store, s.connector, name, s.clock(), last); err != nil {
 		return false, err
 	}
 	s.place = &last
@@ -90,35 +90,8 @@ func (s *shift) follow(ctx context.Context) (bool, error) {
 }
 
 func (s *shift) loadPlace(ctx context.Context) (place int64, err error) {
-	_, err = s.loadCursor(ctx, feedStream, &place)
+	_, err = part.LoadCursor(ctx, s.store, s.connector, name, &place)
 	return place, err
-}
-
-// loadCursor reads the checkpoint of a stream of the part's own, where there is one.
-func (s *shift) loadCursor(ctx context.Context, stream string, into any) (bool, error) {
-	checkpoints, err := s.store.LoadCheckpoints(ctx, s.connector)
-	if err != nil {
-		return false, err
-	}
-	cursor := checkpoints[stream].Cursor
-	if cursor == "" {
-		return false, nil
-	}
-	if err := json.Unmarshal([]byte(cursor), into); err != nil {
-		return false, fmt.Errorf("the checkpoint of %s cannot be read", stream)
-	}
-	return true, nil
-}
-
-func (s *shift) saveCursor(ctx context.Context, stream string, value any) error {
-	cursor, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	_, err = s.store.Capture(ctx, []store.Batch{{Connector: s.connector, At: s.clock(), Pages: []record.Page{
-		{Stream: stream, Cursor: record.Cursor(cursor)},
-	}}})
-	return err
 }
 
 // publishDue publishes the next customers that are due. One that fails is due again later
@@ -183,7 +156,7 @@ func (s *shift) rest(ctx context.Context, err error) {
 	}
 	s.unlucky = 0
 	s.logger.Warn("publishing to sync rests", "reason", failure.ReasonOf(err), "wait", wait, "err", err)
-	pause(ctx, wait)
+	schedule.Pause(ctx, wait)
 }
 
 func backoff(failures int, longest time.Duration) time.Duration {

@@ -40,11 +40,11 @@ func (r *Roles) Hold(ctx context.Context, role string, work func(ctx context.Con
 	for ctx.Err() == nil {
 		lease, since, err := r.acquire(ctx, role)
 		if err != nil {
-			pause(ctx, r.ttl()/30) // a standby takes over soon after a role is given back
+			Pause(ctx, r.ttl()/30) // a standby takes over soon after a role is given back
 			continue
 		}
 		r.do(ctx, lease, since, work)
-		pause(ctx, time.Second)
+		Pause(ctx, time.Second)
 	}
 }
 
@@ -54,7 +54,7 @@ func (r *Roles) Hold(ctx context.Context, role string, work func(ctx context.Con
 // work says: it was cut short, and may not know it.
 func (r *Roles) Once(ctx context.Context, role string, work func(ctx context.Context, lease store.Lease) error) error {
 	lease, since, err := r.acquire(ctx, role)
-	for errors.Is(err, store.ErrLeaseHeld) && r.watching(role) && pause(ctx, r.ttl()/30) {
+	for errors.Is(err, store.ErrLeaseHeld) && r.watching(role) && Pause(ctx, r.ttl()/30) {
 		lease, since, err = r.acquire(ctx, role)
 	}
 	if err != nil {
@@ -90,7 +90,7 @@ func (r *Roles) OnceMore(ctx context.Context, role string, work func(ctx context
 		default:
 			return err
 		}
-		pause(ctx, r.ttl()/15)
+		Pause(ctx, r.ttl()/15)
 	}
 }
 
@@ -150,7 +150,7 @@ func (r *Roles) keep(ctx context.Context, cancel context.CancelCauseFunc, lease 
 	wait := r.ttl() / 3
 	for {
 		left := extended.left(r.trust())
-		if !pause(ctx, min(wait, left)) {
+		if !Pause(ctx, min(wait, left)) {
 			return
 		}
 		if left <= wait {
@@ -204,16 +204,4 @@ func (r *Roles) ttl() time.Duration {
 		return 15 * time.Second
 	}
 	return r.TTL
-}
-
-// pause waits, and says whether ctx still lasts.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
