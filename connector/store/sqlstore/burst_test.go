@@ -66,7 +66,7 @@ func planOf(t *testing.T, s *Store, part string, args ...any) string {
 	t.Helper()
 	var statement string
 	s.dialect.rendered.Range(func(_, value any) bool {
-		if text := value.(rendered).text; strings.Contains(text, part) {
+		if text := value.(string); strings.Contains(text, part) {
 			statement = text
 		}
 		return true

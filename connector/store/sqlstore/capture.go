@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"slices"
 
 	"flexbrevo/connector/record"
@@ -165,16 +166,35 @@ func (s *Store) LoadUndigested(ctx context.Context, connector string, limit int,
 		}
 		found = make([]record.Record, 0, len(ids))
 		defer func() { slices.SortFunc(found, byLane) }()
+		var bodies arena
 		return t.query(`
 			SELECT o.id, o.key, o.stream, o.type, o.via, o.lane, o.at, o.captured_at, o.body
 			FROM {rows id:bigint} AS r CROSS JOIN records o WHERE o.id = r.id`, func(r row) error {
 			var rec record.Record
-			err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, &rec.Body)
+			var body sql.RawBytes
+			err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, &body)
+			rec.Body = bodies.copy(body)
 			found = append(found, rec)
 			return err
 		}, rows{ids})
 	})
 	return found, err
+}
+
+// arena is room for many bodies, which live as long as one of them does.
+type arena []byte
+
+// arenaBytes is how much room is made at once.
+const arenaBytes = 64 << 10
+
+// copy copies bytes into the arena.
+func (a *arena) copy(b []byte) []byte {
+	if len(b) > cap(*a)-len(*a) {
+		*a = make([]byte, 0, max(arenaBytes, len(b)))
+	}
+	from := len(*a)
+	*a = append(*a, b...)
+	return (*a)[from:len(*a):len(*a)]
 }
 
 func byLane(a, b record.Record) int {

@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// cells is a column of values as a database/sql driver gave them: int64, string,
-// []byte, or nil for NULL.
+// cells are the values of a column as a database/sql driver gave them: int64, string,
+// []byte, or nil for NULL. A statement takes them by way of column.
 type cells struct {
 	kind   string // bigint, text or bytea
 	values []any
@@ -32,16 +32,21 @@ func (c *cells) array() any {
 			out[i] = pgtype.Text{String: s, Valid: valid}
 		}
 		return out
-	default:
-		out := make([][]byte, len(c.values))
-		for i, v := range c.values {
-			out[i], _ = v.([]byte) // nil is NULL
-		}
-		return out
 	}
+	panic("sqlstore: no array of " + c.kind)
 }
 
-func (c *cells) value(i int) any { return c.values[i] }
+// column is the cells as a statement takes them. No column of bytes may be NULL.
+func (c *cells) column() column {
+	if c.kind != "bytea" {
+		return c
+	}
+	out := make(blobs, len(c.values))
+	for i, v := range c.values {
+		out[i], _ = v.([]byte)
+	}
+	return out
+}
 
 func (c *cells) appendJSON(b []byte, i int) []byte {
 	switch v := c.values[i].(type) {

@@ -205,7 +205,7 @@ func (b *copying) add(r row) error {
 func (b *copying) flush(into *tx) error {
 	table := make(rows, len(b.cells))
 	for i, c := range b.cells {
-		table[i] = c
+		table[i] = c.column()
 	}
 	_, err := into.exec(b.write, table)
 	b.clear()

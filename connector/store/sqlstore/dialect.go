@@ -23,7 +23,8 @@ import (
 //
 // Scalars are $1, $2, … and come before the rows in a statement's arguments. On
 // PostgreSQL rows travel as one array for each column; on SQLite as one JSON
-// text, or, where a column is bytea and so may hold anything, one by one.
+// text, and after it, for each column that is bytea and so may hold anything, its values
+// joined.
 type dialect struct {
 	name migrations.Dialect
 	now  string
@@ -34,14 +35,7 @@ type dialect struct {
 	byIndex string
 	// begin starts a transaction that writes, beginRead one that sees a snapshot.
 	begin, beginRead string
-	rendered         *sync.Map // of string to rendered
-}
-
-// rendered is a statement in the words of one database.
-type rendered struct {
-	text string
-	// oneByOne says that the statement is executed once for each row.
-	oneByOne bool
+	rendered         *sync.Map // of string to string
 }
 
 func sqliteDialect() dialect {
@@ -69,60 +63,55 @@ var (
 )
 
 // render fills the holes of a shared text, remembering the result.
-func (d dialect) render(shared string) rendered {
-	if r, ok := d.rendered.Load(shared); ok {
-		return r.(rendered)
+func (d dialect) render(shared string) string {
+	if text, ok := d.rendered.Load(shared); ok {
+		return text.(string)
 	}
 	next := 1
 	for _, m := range scalarName.FindAllStringSubmatch(shared, -1) {
 		n, _ := strconv.Atoi(m[1]) // the pattern lets nothing else through
 		next = max(next, n+1)
 	}
-	var r rendered
-	r.text = rowsHole.ReplaceAllStringFunc(shared, func(hole string) string {
+	text := rowsHole.ReplaceAllStringFunc(shared, func(hole string) string {
 		columns := strings.Fields(rowsHole.FindStringSubmatch(hole)[1])
-		table, taken, oneByOne := d.rows(columns, next)
+		table, taken := d.rows(columns, next)
 		next += taken
-		r.oneByOne = r.oneByOne || oneByOne
 		return table
 	})
-	r.text = strings.NewReplacer("{now}", d.now, "{lock}", d.lock, "{skip}", d.skip).Replace(r.text)
+	text = strings.NewReplacer("{now}", d.now, "{lock}", d.lock, "{skip}", d.skip).Replace(text)
 	indexed := ""
 	if d.name == migrations.SQLite {
 		indexed = "INDEXED BY $1"
 	}
-	r.text = byHole.ReplaceAllString(r.text, indexed)
+	text = byHole.ReplaceAllString(text, indexed)
 	if d.name == migrations.SQLite {
 		// SQLite numbers ?N; $N would be a name, numbered by first appearance.
-		r.text = scalarName.ReplaceAllString(r.text, "?$1")
+		text = scalarName.ReplaceAllString(text, "?$1")
 	}
-	d.rendered.Store(shared, r)
-	return r
+	d.rendered.Store(shared, text)
+	return text
 }
 
 // rows returns the table that a hole stands for, and how many arguments it takes.
-func (d dialect) rows(columns []string, next int) (table string, taken int, oneByOne bool) {
-	names, types := make([]string, len(columns)), make([]string, len(columns))
+func (d dialect) rows(columns []string, next int) (table string, taken int) {
+	names, parts := make([]string, len(columns)), make([]string, len(columns))
+	blobs := 0
 	for i, c := range columns {
-		names[i], types[i], _ = strings.Cut(c, ":")
-		oneByOne = oneByOne || types[i] == "bytea"
+		name, kind, _ := strings.Cut(c, ":")
+		names[i] = name
+		switch {
+		case d.name == migrations.Postgres:
+			parts[i] = fmt.Sprintf("$%d::%s[]", next+i, kind)
+		case kind == "bytea":
+			blobs++
+			parts[i] = fmt.Sprintf("COALESCE(substr($%d, value->>'$[%d][0]', value->>'$[%[2]d][1]'), x'') AS %s", next+blobs, i, name)
+		default:
+			parts[i] = fmt.Sprintf("value->>%d AS %s", i, name)
+		}
 	}
-	parts := make([]string, len(columns))
-	switch {
-	case d.name == migrations.Postgres:
-		for i := range columns {
-			parts[i] = fmt.Sprintf("$%d::%s[]", next+i, types[i])
-		}
-		return fmt.Sprintf("(SELECT * FROM unnest(%s) AS u(%s))", strings.Join(parts, ", "), strings.Join(names, ", ")), len(columns), false
-	case oneByOne:
-		for i := range columns {
-			parts[i] = fmt.Sprintf("$%d AS %s", next+i, names[i])
-		}
-		return fmt.Sprintf("(SELECT %s)", strings.Join(parts, ", ")), len(columns), true
-	default:
-		for i := range columns {
-			parts[i] = fmt.Sprintf("value->>%d AS %s", i, names[i])
-		}
-		return fmt.Sprintf("(SELECT %s FROM json_each($%d))", strings.Join(parts, ", "), next), 1, false
+	list := strings.Join(parts, ", ")
+	if d.name == migrations.Postgres {
+		return fmt.Sprintf("(SELECT * FROM unnest(%s) AS u(%s))", list, strings.Join(names, ", ")), len(columns)
 	}
+	return fmt.Sprintf("(SELECT %s FROM jsonb_each($%d))", list, next), 1 + blobs
 }

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -20,30 +21,58 @@ type column interface {
 	size() int
 	// array is the column as one argument for PostgreSQL.
 	array() any
-	// value is one value as an argument for SQLite.
-	value(i int) any
 	// appendJSON appends one value as JSON.
 	appendJSON(b []byte, i int) []byte
 }
 
 func (r rows) size() int { return r[0].size() }
 
+// pieceBytes is about how much of a table with bytes goes into one statement on SQLite,
+// which keeps a copy of it meanwhile.
+const pieceBytes = 256 << 10
+
+// piece returns where the statement ends that begins with row from: at the end, or,
+// where a column is bytes, when they are enough.
+func (r rows) piece(from int) int {
+	size := 0
+	for i := from; i < r.size(); i++ {
+		for _, c := range r {
+			if b, ok := c.(blobs); ok {
+				size += len(b[i])
+			}
+		}
+		if size > pieceBytes {
+			return i + 1
+		}
+	}
+	return r.size()
+}
+
 // drafts are buffers in which tables are written as JSON.
 var drafts = sync.Pool{New: func() any { return new([]byte) }}
 
-// json is the whole table as a JSON array of arrays.
-func (r rows) json() string {
+// json is the rows from one to before another as a JSON array of arrays. In the place of
+// bytes stands where they are in those of the column: its first, counted from 1, and how
+// many.
+func (r rows) json(from, to int) string {
 	draft := drafts.Get().(*[]byte)
 	defer drafts.Put(draft)
-	b := append((*draft)[:0], '[')
-	for i := range r.size() {
-		if i > 0 {
+	b, at := append((*draft)[:0], '['), make([]int, len(r))
+	for i := from; i < to; i++ {
+		if i > from {
 			b = append(b, ',')
 		}
 		b = append(b, '[')
 		for j, c := range r {
 			if j > 0 {
 				b = append(b, ',')
+			}
+			if bytes, ok := c.(blobs); ok {
+				b = append(b, '[')
+				b = append(strconv.AppendInt(b, int64(at[j])+1, 10), ',')
+				b = append(strconv.AppendInt(b, int64(len(bytes[i])), 10), ']')
+				at[j] += len(bytes[i])
+				continue
 			}
 			b = c.appendJSON(b, i)
 		}
@@ -53,12 +82,22 @@ func (r rows) json() string {
 	return string(*draft)
 }
 
+// append appends the rows from one to before another as SQLite's arguments.
+func (r rows) append(args []any, from, to int) []any {
+	args = append(args, r.json(from, to))
+	for _, c := range r {
+		if b, ok := c.(blobs); ok {
+			args = append(args, b.join(from, to))
+		}
+	}
+	return args
+}
+
 // ints is a column of numbers.
 type ints []int64
 
 func (c ints) size() int                         { return len(c) }
 func (c ints) array() any                        { return []int64(c) }
-func (c ints) value(i int) any                   { return c[i] }
 func (c ints) appendJSON(b []byte, i int) []byte { return strconv.AppendInt(b, c[i], 10) }
 
 // refs is a column of ids where 0 is NULL.
@@ -72,13 +111,6 @@ func (c refs) array() any {
 		out[i] = pgtype.Int8{Int64: v, Valid: v != 0}
 	}
 	return out
-}
-
-func (c refs) value(i int) any {
-	if c[i] == 0 {
-		return nil
-	}
-	return c[i]
 }
 
 func (c refs) appendJSON(b []byte, i int) []byte {
@@ -101,8 +133,6 @@ func (c moments) array() any {
 	return out
 }
 
-func (c moments) value(i int) any { return moment(c[i]) }
-
 func (c moments) appendJSON(b []byte, i int) []byte {
 	if c[i].IsZero() {
 		return append(b, "null"...)
@@ -113,23 +143,24 @@ func (c moments) appendJSON(b []byte, i int) []byte {
 // texts is a column of text: valid UTF-8 without NUL, see name.
 type texts []string
 
-func (c texts) size() int       { return len(c) }
-func (c texts) array() any      { return []string(c) }
-func (c texts) value(i int) any { return c[i] }
+func (c texts) size() int  { return len(c) }
+func (c texts) array() any { return []string(c) }
 
 func (c texts) appendJSON(b []byte, i int) []byte { return rawjson.AppendText(b, c[i]) }
 
-// blobs is a column of bytes, which may hold anything. Statements with such a
-// column go row by row on SQLite and never pass through JSON.
+// blobs is a column of bytes, which may hold anything. On SQLite they never pass through
+// JSON, see join.
 type blobs [][]byte
 
-func (c blobs) size() int       { return len(c) }
-func (c blobs) array() any      { return [][]byte(c) }
-func (c blobs) value(i int) any { return bytesOf(c[i]) }
+func (c blobs) size() int  { return len(c) }
+func (c blobs) array() any { return [][]byte(c) }
 
 func (c blobs) appendJSON([]byte, int) []byte {
-	panic("sqlstore: bytes in a statement without a bytea column")
+	panic("sqlstore: bytes have no JSON")
 }
+
+// join returns the values from one to before another, one after the other.
+func (c blobs) join(from, to int) []byte { return bytesOf(slices.Concat(c[from:to]...)) }
 
 // bytesOf makes nil an empty value, which drivers would store as NULL.
 func bytesOf(b []byte) []byte {

@@ -24,6 +24,8 @@ const (
 	// and each of those that read keep. Each fills in time, whatever the size of the
 	// database; what is not there comes from the system's own cache.
 	writerCache, readerCache = 4000, 1000
+	// checkpointCache is the same for the connection that moves pages, which keeps none.
+	checkpointCache = 100
 	// lockPatience is how long a pipeline waits for the file's lock, which another
 	// process may hold for a moment while it brings the schema up to date.
 	lockPatience = 500 * time.Millisecond
@@ -77,6 +79,9 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 		return err
 	}
 	s.readers = readers
+	if !s.options.ReadOnly {
+		s.log = newCheckpointer(path)
+	}
 	if s.options.Pipeline && !s.options.ReadOnly {
 		return s.voidLeases(ctx)
 	}
@@ -90,7 +95,7 @@ func openFileDB(path, mode, txlock string, cacheKB int) *sql.DB {
 	query := url.Values{
 		"mode": {mode}, "_txlock": {txlock},
 		"_pragma": {"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)", "temp_store(MEMORY)",
-			fmt.Sprintf("cache_size(-%d)", cacheKB), "mmap_size(0)"},
+			fmt.Sprintf("cache_size(-%d)", cacheKB), "mmap_size(0)", fmt.Sprintf("wal_autocheckpoint(%d)", inlinePages)},
 	}
 	if mode != "ro" {
 		query["_pragma"] = append(query["_pragma"], "journal_mode(WAL)", "journal_size_limit(67108864)")

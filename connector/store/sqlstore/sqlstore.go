@@ -37,6 +37,7 @@ type Store struct {
 	options Options
 	writers pool
 	readers pool
+	log     *checkpointer // nil where the database looks after its log itself
 	// release gives back what the operating system holds for us.
 	release func() error
 	closing sync.Once
@@ -87,7 +88,7 @@ const pingRole = "ping"
 // Close implements store.Store. It may be called twice.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.closed = errors.Join(s.readers.close(), s.writers.close(), s.release())
+		s.closed = errors.Join(s.log.close(), s.readers.close(), s.writers.close(), s.release())
 		if s.closed != nil {
 			s.closed = fmt.Errorf("close store: %w", s.closed)
 		}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"flexbrevo/connector/store"
@@ -41,6 +42,7 @@ func (s *Store) write(ctx context.Context, op string, fn func(*tx) error) error 
 		}
 		s.options.Logger.Debug("transaction runs again", "op", op)
 	}
+	s.log.committed()
 	if took := s.options.Clock().Sub(began); took > slow {
 		s.options.Logger.Warn("writing to the store is slow", "op", op, "took", took)
 	}
@@ -95,42 +97,32 @@ func (t *tx) byIndex() error {
 	return t.session.do(t.ctx, t.dialect.byIndex)
 }
 
-// exec runs a statement, for each row of its rows where the dialect needs that,
-// and returns how many rows it changed. Rows come last in args. A statement with
+// exec runs a statement, in pieces where the dialect needs that, and returns how many rows it changed. Rows come last in args. A statement with
 // empty rows is not run.
 func (t *tx) exec(shared string, args ...any) (int, error) {
-	r := t.dialect.render(shared)
+	text := t.dialect.render(shared)
 	scalars, tables := split(args)
 	for _, table := range tables {
 		if table.size() == 0 {
 			return 0, nil
 		}
 	}
-	if r.oneByOne {
-		return t.execEach(r.text, scalars, tables[0])
+	if len(tables) == 1 && t.dialect.name == migrations.SQLite {
+		return t.execPieces(text, scalars, tables[0])
 	}
-	return t.execOnce(t.ctx, r.text, t.dialect.flatten(scalars, tables))
+	return t.execOnce(t.ctx, text, t.dialect.flatten(scalars, tables))
 }
 
-// execEach runs a statement once for each row.
-func (t *tx) execEach(text string, scalars []any, table rows) (int, error) {
-	// A context that can end costs a goroutine for each statement; between the
-	// rows is often enough to look.
-	ctx, changed := context.WithoutCancel(t.ctx), 0
-	args := make([]any, len(scalars)+len(table))
-	copy(args, scalars)
-	for i := range table.size() {
-		if err := t.ctx.Err(); err != nil {
-			return 0, err
-		}
-		for j, c := range table {
-			args[len(scalars)+j] = c.value(i)
-		}
-		n, err := t.execOnce(ctx, text, args)
+// execPieces runs a statement once for each piece of its rows.
+func (t *tx) execPieces(text string, scalars []any, table rows) (int, error) {
+	changed := 0
+	for from := 0; from < table.size(); {
+		to := table.piece(from)
+		n, err := t.execOnce(t.ctx, text, table.append(slices.Clone(scalars), from, to))
 		if err != nil {
 			return 0, err
 		}
-		changed += n
+		changed, from = changed+n, to
 	}
 	return changed, nil
 }
@@ -148,17 +140,14 @@ func (t *tx) execOnce(ctx context.Context, text string, args []any) (int, error)
 // query runs a statement and calls scan for each row it returns. Empty rows
 // return nothing.
 func (t *tx) query(shared string, scan func(row) error, args ...any) error {
-	r := t.dialect.render(shared)
-	if r.oneByOne {
-		panic("sqlstore: a query takes no bytea rows")
-	}
+	text := t.dialect.render(shared)
 	scalars, tables := split(args)
 	for _, table := range tables {
 		if table.size() == 0 {
 			return nil
 		}
 	}
-	found, err := t.session.query(t.ctx, r.text, t.dialect.flatten(scalars, tables))
+	found, err := t.session.query(t.ctx, text, t.dialect.flatten(scalars, tables))
 	if err != nil {
 		return err
 	}
@@ -210,7 +199,7 @@ func (d dialect) flatten(scalars []any, tables []rows) []any {
 	args := append(make([]any, 0, len(scalars)+8), scalars...)
 	for _, table := range tables {
 		if d.name == migrations.SQLite {
-			args = append(args, table.json())
+			args = table.append(args, 0, table.size())
 			continue
 		}
 		for _, c := range table {

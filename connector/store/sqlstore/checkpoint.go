@@ -1,0 +1,87 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+const (
+	// besidePages is from how many pages of SQLite's log on they are moved into the
+	// database beside the connection that writes.
+	besidePages = 1000
+	// inlinePages is from how many on that connection moves what is left itself, so that
+	// the log begins anew: under writing that never rests it would grow for ever.
+	inlinePages = 8000
+	// logRest is how long at least one look at the log comes after another.
+	logRest = 20 * time.Millisecond
+)
+
+// checkpointer moves what was committed from SQLite's log into the database file, so
+// that whoever commits does not wait for it. Where it cannot, nothing is lost: the
+// connection that writes does it later.
+type checkpointer struct {
+	db     *sql.DB
+	grew   chan struct{}
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// newCheckpointer begins to look after the log of the file at path, until close.
+func newCheckpointer(path string) *checkpointer {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &checkpointer{db: openFileDB(path, "rw", "deferred", checkpointCache), grew: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
+	c.db.SetMaxOpenConns(1)
+	go c.run(ctx)
+	return c
+}
+
+// committed says that the log has grown. A nil checkpointer takes no note of it.
+func (c *checkpointer) committed() {
+	if c == nil {
+		return
+	}
+	select {
+	case c.grew <- struct{}{}:
+	default:
+	}
+}
+
+func (c *checkpointer) run(ctx context.Context) {
+	defer close(c.done)
+	for {
+		select {
+		case <-c.grew:
+		case <-ctx.Done():
+			return
+		}
+		if c.look(ctx, `PRAGMA wal_checkpoint(NOOP)`) >= besidePages {
+			c.look(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
+		}
+		select {
+		case <-time.After(logRest):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look returns how many pages of the log are not in the database after a pragma that
+// tells; none where it cannot be told.
+func (c *checkpointer) look(ctx context.Context, pragma string) int {
+	var busy, pages, moved int
+	if err := c.db.QueryRowContext(ctx, pragma).Scan(&busy, &pages, &moved); err != nil {
+		return 0
+	}
+	return pages - moved
+}
+
+// close ends what is under way. A nil checkpointer has nothing to end.
+func (c *checkpointer) close() error {
+	if c == nil {
+		return nil
+	}
+	c.cancel()
+	<-c.done
+	return c.db.Close()
+}
