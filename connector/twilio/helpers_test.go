@@ -1,6 +1,7 @@
 package twilio
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -130,6 +131,7 @@ func (k *kept) keep(p record.Page) error {
 			k.again++
 			continue
 		}
+		r.Body = bytes.Clone(r.Body) // as Fetch asks of who keeps it
 		k.records[r.Key] = r
 		k.order = append(k.order, r)
 	}

@@ -35,17 +35,23 @@ type eventScan struct {
 	filter url.Values
 	// windows bounds how many are read; 0 for all.
 	windows int
-	// ahead reads the next window while one is kept.
+	// ahead reads the next window while one is kept. The bodies of its records are good
+	// only until they are: the memory of their page is used again.
 	ahead bool
 	// window is how long the next one is; it follows the density of the rows.
 	window time.Duration
 
 	previous map[string]bool // the keys of the window before
+	// rooms are lent in turn where pages are read ahead: one holds the window that is
+	// being kept, the other the one that is being read.
+	rooms [2]room
+	turn  int
 }
 
 // eventWindow is what one window holds.
 type eventWindow struct {
 	records []record.Record
+	keys    map[string]bool // of the records
 	// full: there may be more than was read.
 	full bool
 	// date is Twilio's clock when the first page was made.
@@ -82,8 +88,9 @@ func (e *eventScan) run(ctx context.Context, from, to time.Time, keep func(scann
 		}
 		e.adapt(len(w.records), end.Sub(start))
 		through := earliest(end, seconds(w.date.Add(-settle)))
-		one := scanned{records: e.fresh(w.records), through: latest(through, from), next: e.window}
-		err = <-kept
+		one := scanned{records: e.fresh(w), through: latest(through, from), next: e.window}
+		err = <-kept // so that the room of the window before is free
+		e.turn = 1 - e.turn
 		switch {
 		case err == nil && e.ahead:
 			go func() { kept <- keep(one) }()
@@ -117,23 +124,27 @@ func (e *eventScan) adapt(rows int, length time.Duration) {
 }
 
 // fresh leaves out what the window before had too, and remembers this window.
-func (e *eventScan) fresh(records []record.Record) []record.Record {
-	seen := make(map[string]bool, len(records))
-	for _, r := range records {
-		seen[r.Key] = true
-	}
+func (e *eventScan) fresh(w eventWindow) []record.Record {
 	before := e.previous
-	e.previous = seen
-	return slices.DeleteFunc(records, func(r record.Record) bool { return before[r.Key] })
+	e.previous = w.keys
+	return slices.DeleteFunc(w.records, func(r record.Record) bool { return before[r.Key] })
 }
 
 // read reads one window. When a following page is gone it begins anew.
 func (e *eventScan) read(ctx context.Context, start, end time.Time) (eventWindow, error) {
 	first := withQuery(e.url, eventsQuery(e.filter, start, end))
+	lent := &e.rooms[e.turn]
+	if e.ahead {
+		ctx = withRoom(ctx, lent)
+	}
 	var w eventWindow
 	for left := restarts; ; left-- {
-		w = eventWindow{}
-		err := e.source.client.walk(ctx, first, "events", w.take(e.source, end.Sub(start) > time.Second))
+		w, lent.taken = eventWindow{}, false
+		take := w.take(e.source, end.Sub(start) > time.Second)
+		err := e.source.client.walk(ctx, first, "events", func(p page) (bool, error) {
+			lent.taken = true
+			return take(p)
+		})
 		if errors.Is(err, errPageLost) && left > 0 {
 			continue
 		}
@@ -149,7 +160,7 @@ func (e *eventScan) read(ctx context.Context, start, end time.Time) (eventWindow
 // split, because nobody promises that the Events list can be paged; in a window of
 // one second the pages are all there is.
 func (w *eventWindow) take(s *Source, splittable bool) func(page) (bool, error) {
-	seen := map[string]bool{}
+	w.keys = map[string]bool{}
 	return func(p page) (bool, error) {
 		if w.date.IsZero() {
 			w.date = p.date
@@ -158,18 +169,19 @@ func (w *eventWindow) take(s *Source, splittable bool) func(page) (bool, error) 
 			w.full = true
 			return false, nil
 		}
-		known := len(seen)
+		known := len(w.keys)
+		w.records = slices.Grow(w.records, len(p.rows))
 		for _, raw := range p.rows {
 			r := s.eventRecord(raw)
-			if !seen[r.Key] {
-				seen[r.Key] = true
+			if !w.keys[r.Key] {
+				w.keys[r.Key] = true
 				w.records = append(w.records, r)
 			}
 		}
-		if isFull(p) && (p.next == "" || len(seen) == known) {
-			s.log.Warn("more events in one second than can be read", "rows", len(seen))
+		if isFull(p) && (p.next == "" || len(w.keys) == known) {
+			s.log.Warn("more events in one second than can be read", "rows", len(w.keys))
 		}
-		return len(seen) > known, nil // a page of nothing new means that tokens do not work
+		return len(w.keys) > known, nil // a page of nothing new means that tokens do not work
 	}
 }
 
@@ -182,17 +194,18 @@ func isFull(p page) bool {
 // eventHead is what a record needs to know of an event.
 type eventHead struct{ sid, kind, resource, date, dateMS string }
 
-// readEventHead reads it from a row. Its texts are their own: records outlive pages.
+// readEventHead reads it from a row. The texts that records keep are their own: records
+// outlive pages.
 func readEventHead(raw []byte) eventHead {
 	var h eventHead
 	row := rawjson.ReadBytes(raw)
-	text := func() string { return strings.Clone(textOf(row.Raw())) }
+	text := func() string { return textOf(row.Raw()) }
 	row.Object(func(name string) {
 		switch name {
 		case "sid":
-			h.sid = text()
+			h.sid = strings.Clone(text())
 		case "event_type":
-			h.kind = text()
+			h.kind = strings.Clone(text())
 		case "resource_sid":
 			h.resource = text()
 		case "event_date":
