@@ -112,7 +112,8 @@ type Value struct {
 }
 
 // Fact is one task, conversation or survey answer as all its records together
-// tell it. The zero maps are valid.
+// tell it. The zero maps are valid. Attributes change by the methods alone, which
+// remember what was made of them; nothing of a fact may be used by two goroutines at once.
 type Fact struct {
 	Kind  Kind             `json:"-"`
 	SID   string           `json:"-"`
@@ -127,6 +128,11 @@ type Fact struct {
 	// Undecodable is set when attributes came that were no JSON object, so that
 	// it can be noted once.
 	Undecodable bool `json:"undecodable,omitempty"`
+
+	// only is set where Attributes are these and no others; newest is what Newest gave,
+	// nil where it must be made anew.
+	only   *Attributes
+	newest map[string]any
 }
 
 // Part is something that belongs to a fact and has a life of its own: a
@@ -202,6 +208,7 @@ func Nested(nest, key string) string { return nest + "\x00" + key }
 
 // SetAttributes notes decoded attributes as of t.
 func (f *Fact) SetAttributes(attributes map[string]any, t time.Time) {
+	f.forget()
 	at := t.UnixMilli()
 	if f.Attributes == nil && len(attributes) > 0 {
 		f.Attributes = make(map[string]Value, len(attributes)+8) // nests count more than once

@@ -109,6 +109,7 @@ func sorted[V any](m map[string]V) []string {
 // Parse reads what AppendJSON wrote into a fact whose key is set. Its texts are
 // parts of text, which lives as long as they do.
 func (f *Fact) Parse(text string) error {
+	f.forget()
 	r := rawjson.Read(text)
 	r.Object(func(name string) {
 		switch name {

@@ -18,9 +18,7 @@ func (f *Fact) Merge(other *Fact) bool {
 	for k, v := range other.Values {
 		changed = setValue(&f.Values, k, v) || changed
 	}
-	for k, v := range other.Attributes {
-		changed = setValue(&f.Attributes, k, v) || changed
-	}
+	changed = f.mergeAttributes(other) || changed
 	for k, p := range other.Parts {
 		mine, known := f.Parts[k]
 		grew := mine.merge(p)
@@ -30,6 +28,25 @@ func (f *Fact) Merge(other *Fact) bool {
 		}
 	}
 	return changed
+}
+
+// mergeAttributes joins the other's attributes to the fact's. Where all of them are newer
+// and there are no others, the fact has the other's afterwards.
+func (f *Fact) mergeAttributes(other *Fact) bool {
+	if len(other.Attributes) == 0 {
+		return false
+	}
+	f.remember(other.only)
+	won := 0
+	for k, v := range other.Attributes {
+		if setValue(&f.Attributes, k, v) {
+			won++
+		}
+	}
+	if won == len(other.Attributes) && won == len(f.Attributes) {
+		f.only, f.newest = other.only, other.newest
+	}
+	return won > 0
 }
 
 func (p *Part) merge(other Part) bool {
@@ -99,18 +116,31 @@ func Empty(v any) bool {
 }
 
 // Newest returns the attributes of several facts as one map, per key (and per
-// key inside conversations and customers) the newest non-empty value.
+// key inside conversations and customers) the newest non-empty value. The map may be
+// that of other facts, too: nobody may change it.
 func Newest(facts ...*Fact) map[string]any {
-	var newest map[string]Value
 	if len(facts) == 1 {
-		newest = facts[0].Attributes
-	} else {
-		for _, f := range facts {
-			for k, v := range f.Attributes {
-				setValue(&newest, k, v)
-			}
+		f := facts[0]
+		if f.newest == nil {
+			f.newest = nest(f.Attributes)
+		}
+		return f.newest
+	}
+	most := 0
+	for _, f := range facts {
+		most = max(most, len(f.Attributes))
+	}
+	newest := make(map[string]Value, most)
+	for _, f := range facts {
+		for k, v := range f.Attributes {
+			setValue(&newest, k, v)
 		}
 	}
+	return nest(newest)
+}
+
+// nest puts the keys of nests back into them.
+func nest(newest map[string]Value) map[string]any {
 	out := make(map[string]any, len(newest))
 	for k, v := range newest {
 		nest, key, nested := split(k)

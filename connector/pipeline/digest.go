@@ -192,6 +192,8 @@ type batch struct {
 	// deltas are what the records tell, merged by fact, with the most urgent lane.
 	deltas map[fact.Key]*fact.Fact
 	lanes  map[fact.Key]record.Lane
+	// links are those of the deltas by themselves, as far as they were read.
+	links map[fact.Key]profile.Links
 	// known is what the store already has around them.
 	known *store.Neighbours
 	facts map[fact.Key]*state
@@ -312,10 +314,12 @@ func (b *batch) add(f *fact.Fact, lane record.Lane) {
 // records), so it goes on until nothing new is touched.
 func (d *Digest) load(ctx context.Context, b *batch) error {
 	tokens := map[store.Token]bool{}
-	keys := map[fact.Key]bool{}
+	keys := make(map[fact.Key]bool, 2*len(b.deltas))
+	b.links = make(map[fact.Key]profile.Links, len(b.deltas))
 	for key, f := range b.deltas {
 		keys[key] = true
-		touch(tokens, keys, profile.LinksOf(f, &d.o.Profile))
+		b.links[key] = profile.LinksOf(f, &d.o.Profile)
+		touch(tokens, keys, b.links[key])
 	}
 	for {
 		known, err := d.o.Store.LoadNeighbours(ctx, d.o.Connector, sortedTokens(tokens), sortedKeys(keys))
@@ -379,11 +383,12 @@ func (b *batch) merge(known *store.Neighbours, o *profile.Options) {
 	}
 	for key, delta := range b.deltas {
 		s, ok := b.facts[key]
-		if !ok {
-			s = &state{StoredFact: store.StoredFact{Fact: &fact.Fact{Kind: key.Kind, SID: key.SID}}, changed: true}
+		if ok {
+			s.changed = s.Fact.Merge(delta) || s.changed
+		} else { // nobody changes a state but here
+			s = &state{StoredFact: store.StoredFact{Fact: delta}, changed: true}
 			b.facts[key] = s
 		}
-		s.changed = s.Fact.Merge(delta) || s.changed
 		if key.Kind == fact.Conversation {
 			s.Open, s.ReadAt = !over(s.Fact), b.at
 		}
@@ -392,8 +397,12 @@ func (b *batch) merge(known *store.Neighbours, o *profile.Options) {
 			s.Open = due && (s.Open || b.lanes[key] != record.Backfill)
 		}
 	}
-	for _, s := range b.facts {
-		s.links = profile.LinksOf(s.Fact, o)
+	for key, s := range b.facts {
+		links, read := b.links[key]
+		if !read || s.Fact != b.deltas[key] {
+			links = profile.LinksOf(s.Fact, o)
+		}
+		s.links = links
 	}
 	b.divide(o)
 }

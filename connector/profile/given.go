@@ -202,13 +202,22 @@ func Note(f *fact.Fact, o *Options) {
 	if f.Kind == fact.Worker || f.Kind == fact.Queue {
 		return
 	}
+	for _, part := range o.Memo.noted(f, o) {
+		f.SetPart(part, fact.Part{})
+	}
+}
+
+// toNote are the names of the parts that remember the identifiers of a fact.
+func toNote(f *fact.Fact, o *Options) noted {
 	g := Identifiers(f, o)
+	parts := make(noted, 0, len(g.Emails)+len(g.Phones))
 	for _, e := range g.Emails {
-		f.SetPart(seenEmail+e, fact.Part{})
+		parts = append(parts, seenEmail+e)
 	}
 	for _, p := range g.Phones {
-		f.SetPart(seenPhone+p, fact.Part{})
+		parts = append(parts, seenPhone+p)
 	}
+	return parts
 }
 
 func seen(f *fact.Fact, prefix string) []string {

@@ -50,7 +50,7 @@ type Options struct {
 	// Link makes the address under which people look a contact up, "" for none; nil
 	// means that only the source's own links are told.
 	Link func(taskSID, conversationSID string) string
-	// Memo remembers what phone numbers were read as, nil for nothing.
+	// Memo remembers what phone numbers and attributes were read as, nil for nothing.
 	Memo *Memo
 }
 

@@ -61,7 +61,7 @@ var (
 // Where messages are not read, what a webhook tells of one is left out: no rule asks for
 // it, and every message would make its conversation's fact longer.
 func (s *Source) Decode(r record.Record) (Decoded, error) {
-	d, err := s.attributes.decode(r)
+	d, err := s.memo.record(r)
 	if !s.o.Messages {
 		for _, f := range d.Facts {
 			if f.Kind == fact.Conversation {
@@ -74,12 +74,12 @@ func (s *Source) Decode(r record.Record) (Decoded, error) {
 
 // Decode is Source.Decode without a source: decoding needs nothing but the record.
 func Decode(r record.Record) (Decoded, error) {
-	var none *attributesMemo
-	return none.decode(r)
+	var none *memo
+	return none.record(r)
 }
 
-// decode decodes with what it remembers.
-func (m *attributesMemo) decode(r record.Record) (Decoded, error) {
+// record decodes a record with what is remembered.
+func (m *memo) record(r record.Record) (Decoded, error) {
 	d, err := decode(r, m)
 	if err != nil {
 		return Decoded{}, fmt.Errorf("decode %s record: %w", r.Via, err)
@@ -87,16 +87,16 @@ func (m *attributesMemo) decode(r record.Record) (Decoded, error) {
 	return d, nil
 }
 
-func decode(r record.Record, m *attributesMemo) (Decoded, error) {
+func decode(r record.Record, m *memo) (Decoded, error) {
 	switch r.Via {
 	case record.Plugin:
 		return decodePlugin(r)
 	case record.Post:
 		return decodeSurvey(r)
 	case record.Callback:
-		return decodeCallback(r)
+		return decodeCallback(r, m)
 	case record.EventStreams:
-		return decodeCloudEvent(r)
+		return decodeCloudEvent(r, m)
 	}
 	switch r.Type {
 	case TaskType:
@@ -120,17 +120,12 @@ func decode(r record.Record, m *attributesMemo) (Decoded, error) {
 	case SyncDisposition, SyncSurvey, SyncCustomer:
 		return decodeSync(r)
 	}
-	e, err := restEvent(r)
-	if err != nil {
-		return Decoded{}, err
-	}
-	e.attributes = m
-	return e.decode()
+	return decodeRestEvent(r, m)
 }
 
 // decodeCallback tells TaskRouter's form from one of Conversations, whose types
 // are words like onMessageAdded.
-func decodeCallback(r record.Record) (Decoded, error) {
+func decodeCallback(r record.Record, m *memo) (Decoded, error) {
 	form, err := url.ParseQuery(string(r.Body))
 	if err != nil {
 		return Decoded{}, errNotForm
@@ -138,7 +133,7 @@ func decodeCallback(r record.Record) (Decoded, error) {
 	if kind := form.Get("EventType"); strings.HasPrefix(kind, "on") {
 		return decodeConversationEvent(r, form)
 	}
-	return callbackEvent(r, form).decode()
+	return callbackEvent(r, form, m).decode()
 }
 
 // fields are the members of a JSON object, decoded one by one when asked for. They

@@ -18,13 +18,40 @@ type event struct {
 	record record.Record
 	kind   string
 	at     time.Time
-	get    func(name string) string
-	// attributes remembers those of other events, nil for none.
-	attributes *attributesMemo
+	form   url.Values // a callback's; nil for the others
+	row    fields
+	// memo remembers other events, nil for none.
+	memo *memo
+}
+
+// get returns a field as text, see scalar.
+func (e *event) get(name string) string {
+	if e.form != nil {
+		return clean(e.form.Get(camel(name)))
+	}
+	return e.row.text(name)
+}
+
+// key is a field as the memo knows it.
+func (e *event) key(name string) memoKey {
+	if e.form != nil {
+		return memoKey{text: e.get(name)}
+	}
+	return memoKey{text: e.row.raw(name), isJSON: true}
+}
+
+// decodeRestEvent decodes a row of the Events list.
+func decodeRestEvent(r record.Record, m *memo) (Decoded, error) {
+	e, err := restEvent(r, m)
+	defer func() { m.forget(e.row) }()
+	if err != nil {
+		return Decoded{}, err
+	}
+	return e.decode()
 }
 
 // restEvent reads a row of the Events list. A setup event may have no event_data.
-func restEvent(r record.Record) (*event, error) {
+func restEvent(r record.Record, m *memo) (event, error) {
 	var kind, date, dateMS string
 	var data fields
 	row := rawjson.ReadBytes(r.Body)
@@ -37,22 +64,23 @@ func restEvent(r record.Record) (*event, error) {
 		case "event_date_ms":
 			dateMS = textOf(row.Raw())
 		case "event_data":
-			data = readMembers(row)
+			m.forget(data) // of a name that comes twice the last counts
+			data = readMembers(row, m)
 		}
 	})
+	e := event{record: r, kind: first(kind, r.Type), row: data, at: firstTime(r.At, dateMS, date), memo: m}
 	if row.End() != nil {
-		return nil, errNotObject
+		return e, errNotObject
 	}
-	return &event{record: r, kind: first(kind, r.Type), get: data.text, at: firstTime(r.At, dateMS, date)}, nil
+	return e, nil
 }
 
 // callbackEvent reads a callback's form, whose names are CamelCase.
-func callbackEvent(r record.Record, form url.Values) *event {
-	get := func(name string) string { return clean(form.Get(camel(name))) }
-	return &event{
-		record: r, kind: first(get("event_type"), r.Type), get: get,
-		at: firstTime(r.At, get("timestamp_ms"), get("timestamp")),
-	}
+func callbackEvent(r record.Record, form url.Values, m *memo) *event {
+	e := &event{record: r, form: form, memo: m}
+	e.kind = first(e.get("event_type"), r.Type)
+	e.at = firstTime(r.At, e.get("timestamp_ms"), e.get("timestamp"))
+	return e
 }
 
 // camel turns a snake_case name into CamelCase: task_sid is TaskSid.
@@ -76,11 +104,11 @@ func camel(name string) string {
 
 // readMembers reads an object whose members will be asked for; what is no object has
 // none.
-func readMembers(r *rawjson.Reader) fields {
+func readMembers(r *rawjson.Reader, m *memo) fields {
 	if !r.IsObject() {
 		return nil
 	}
-	f := make(fields, 0, 40) // an event about a reservation has 32
+	f := m.row()
 	r.Object(func(name string) { f = append(f, rawjson.Member{Name: name, Value: r.Raw()}) })
 	return f
 }
@@ -91,7 +119,7 @@ type cloudEvent struct {
 	payload               fields // nil where there is none
 }
 
-func readCloudEvent(body []byte) (cloudEvent, error) {
+func readCloudEvent(body []byte, m *memo) (cloudEvent, error) {
 	var c cloudEvent
 	r := rawjson.ReadBytes(body)
 	r.Object(func(name string) {
@@ -102,7 +130,7 @@ func readCloudEvent(body []byte) (cloudEvent, error) {
 			c.time = textOf(r.Raw())
 		case "data":
 			if r.IsObject() {
-				c.readData(r)
+				c.readData(r, m)
 			}
 		}
 	})
@@ -112,13 +140,14 @@ func readCloudEvent(body []byte) (cloudEvent, error) {
 	return c, nil
 }
 
-func (c *cloudEvent) readData(r *rawjson.Reader) {
+func (c *cloudEvent) readData(r *rawjson.Reader, m *memo) {
 	r.Object(func(name string) {
 		switch name {
 		case "timestamp":
 			c.timestamp = textOf(r.Raw())
 		case "payload":
-			c.payload = readMembers(r)
+			m.forget(c.payload)
+			c.payload = readMembers(r, m)
 		}
 	})
 }
@@ -133,8 +162,9 @@ const (
 // decodeCloudEvent reads one CloudEvent. The shape of Conversations events in
 // Event Streams is not known (facts/twilio.md 6.2 lists only their types), so
 // what they are about is read from Twilio.
-func decodeCloudEvent(r record.Record) (Decoded, error) {
-	c, err := readCloudEvent(r.Body)
+func decodeCloudEvent(r record.Record, m *memo) (Decoded, error) {
+	c, err := readCloudEvent(r.Body, m)
+	defer func() { m.forget(c.payload) }()
 	if err != nil {
 		return Decoded{}, err
 	}
@@ -152,7 +182,7 @@ func decodeCloudEvent(r record.Record) (Decoded, error) {
 		return Decoded{}, errNotObject
 	}
 	return (&event{
-		record: r, get: payload.text,
+		record: r, row: payload, memo: m,
 		kind: first(payload.text("eventtype"), strings.TrimPrefix(kind, taskrouterEvents), r.Type),
 		at:   firstTime(r.At, payload.text("timestamp"), c.timestamp, c.time),
 	}).decode()
@@ -314,24 +344,22 @@ func (e *event) values(f *fact.Fact) {
 }
 
 func (e *event) taskAttributes(f *fact.Fact) {
-	decoded, ok := e.attributes.read(e.get("task_attributes"))
-	noteAttributes(f, decoded, ok, e.at)
+	noteAttributes(f, e.memo.decode(e.key("task_attributes")), e.at)
 }
 
 // setAttributes notes attributes as of at, or that they could not be decoded.
 func setAttributes(f *fact.Fact, text string, at time.Time) {
-	decoded, ok := attributes(text)
-	noteAttributes(f, decoded, ok, at)
+	noteAttributes(f, readAttributes(memoKey{text: text}), at)
 }
 
-func noteAttributes(f *fact.Fact, decoded map[string]any, ok bool, at time.Time) {
-	if !ok {
-		f.Undecodable = true
+func noteAttributes(f *fact.Fact, read attributesRead, at time.Time) {
+	f.Undecodable = f.Undecodable || !read.ok
+	if read.attributes == nil {
 		return
 	}
-	f.SetAttributes(decoded, at)
-	if channel, ok := decoded["channelType"].(string); ok && f.Kind == fact.Task {
-		f.SetValue(fact.ChannelType, channel, at)
+	f.AddAttributes(read.attributes, at)
+	if f.Kind == fact.Task {
+		f.SetValue(fact.ChannelType, read.channelType, at)
 	}
 }
 
@@ -345,7 +373,7 @@ func (e *event) reservation(f *fact.Fact) {
 	}
 	part := fact.Reservation + sid
 	f.SetPartTime(part, reservationTime(name), e.at)
-	worker := first(e.fullName(), e.get("worker_name"))
+	worker := first(e.memo.fullName(e.key("worker_attributes")), e.get("worker_name"))
 	f.SetPartValue(part, fact.WorkerName, worker, e.at)
 	f.SetPartValue(part, fact.WorkerSID, e.get("worker_sid"), e.at)
 	f.SetPartValue(part, fact.QueueName, e.get("task_queue_name"), e.at)
@@ -355,21 +383,6 @@ func (e *event) reservation(f *fact.Fact) {
 		f.SetValue(fact.WorkerName, worker, e.at)
 		f.SetValue(fact.WorkerSID, e.get("worker_sid"), e.at)
 	}
-}
-
-// fullName is the agent's name in the worker attributes, where it is there.
-func (e *event) fullName() string {
-	text := e.get("worker_attributes")
-	if !strings.Contains(text, "full_name") {
-		return ""
-	}
-	if members, err := rawjson.Members(text, nil); err == nil {
-		name, _ := rawjson.Text(rawjson.Find(members, "full_name"))
-		return name
-	}
-	decoded, _ := attributes(text)
-	name, _ := decoded["full_name"].(string)
-	return name
 }
 
 // transfer is what an event tells of a transfer of the task. A failed attempt is
@@ -448,7 +461,7 @@ func (e *event) worker() Decoded {
 	}
 	f.SetValue(fact.FriendlyName, e.get("worker_name"), e.at)
 	f.SetValue(fact.State, e.get("worker_activity_name"), e.at)
-	setAttributes(f, e.get("worker_attributes"), e.at)
+	noteAttributes(f, e.memo.decode(e.key("worker_attributes")), e.at)
 	e.channel(f)
 	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key()), Spells: e.spells()}
 }

@@ -111,7 +111,7 @@ func (h *hinted) taskOf(ctx context.Context, hint Hint) (string, error) {
 	task := ""
 	err := h.events(ctx, url.Values{"ReservationSid": {reservation}}, time.Time{}, func(records []record.Record) error {
 		for _, r := range records {
-			if e, err := restEvent(r); err == nil && isSID(e.get("task_sid"), "WT") {
+			if e, err := restEvent(r, nil); err == nil && isSID(e.get("task_sid"), "WT") {
 				task = e.get("task_sid")
 			}
 		}

@@ -107,9 +107,9 @@ type Source struct {
 	client   *client
 	budgets  *budgets
 	redactor *Redactor
-	// attributes are those that were decoded last.
-	attributes *attributesMemo
-	log        *slog.Logger
+	// memo is of what was decoded last.
+	memo *memo
+	log  *slog.Logger
 
 	discovering chan struct{} // holds one token: a lock that an ended context can leave
 	discovered  Discovery
@@ -162,7 +162,7 @@ func New(o Options) (*Source, error) {
 		o:            o,
 		budgets:      newBudgets(o.Budgets),
 		redactor:     NewRedactor(o.Redact, o.KeepText),
-		attributes:   &attributesMemo{},
+		memo:         &memo{},
 		log:          o.Logger,
 		discovering:  make(chan struct{}, 1),
 		listed:       map[string]conversationSeen{},
