@@ -133,6 +133,12 @@ type Fact struct {
 	// nil where it must be made anew.
 	only   *Attributes
 	newest map[string]any
+
+	// home is the pool that the fact came from, if any; times and values are empty maps
+	// of parts that it had before.
+	home   *Pool
+	times  []map[string]int64
+	values []map[string]Value
 }
 
 // Part is something that belongs to a fact and has a life of its own: a
@@ -160,7 +166,7 @@ func (f *Fact) SetValue(name string, v any, t time.Time) {
 
 // SetPartTime notes a moment of a part, as SetTime does.
 func (f *Fact) SetPartTime(part, name string, t time.Time) {
-	p := f.Parts[part]
+	p := f.part(part)
 	if !t.IsZero() {
 		setTime(&p.Times, name, t.UnixMilli())
 	}
@@ -169,7 +175,7 @@ func (f *Fact) SetPartTime(part, name string, t time.Time) {
 
 // SetPartValue notes a value of a part.
 func (f *Fact) SetPartValue(part, name string, v any, t time.Time) {
-	p := f.Parts[part]
+	p := f.part(part)
 	setValue(&p.Values, name, Value{v, t.UnixMilli()})
 	f.SetPart(part, p)
 }

@@ -298,10 +298,12 @@ func rawFact(raw RawEvent, at time.Time) *fact.Fact {
 	return f
 }
 
+// add joins what a record tells of a fact to the batch, whose it is from then on.
 func (b *batch) add(f *fact.Fact, lane record.Lane) {
 	key := f.Key()
 	if known, ok := b.deltas[key]; ok {
 		known.Merge(f)
+		f.Free()
 		b.lanes[key] = min(b.lanes[key], lane)
 		return
 	}

@@ -311,7 +311,7 @@ func reservationTime(name string) string {
 // task.created alone: task_age is whole seconds, and task_date_created is finer than
 // that in Event Streams only, so that either would make one event's forms differ.
 func (e *event) task() Decoded {
-	f := &fact.Fact{Kind: fact.Task, SID: e.get("task_sid")}
+	f := e.memo.fact(fact.Task, e.get("task_sid"))
 	if name := taskTime(e.kind); name != "" {
 		f.SetTime(name, e.at)
 	}

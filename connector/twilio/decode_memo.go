@@ -17,7 +17,8 @@ type memo struct {
 	attributes map[memoKey]attributesRead
 	names      map[memoKey]string
 
-	rows sync.Pool // of *fields, empty
+	rows  sync.Pool // of *fields, empty
+	facts fact.Pool
 }
 
 // memoKey is a text: a JSON value, or what one stands for.
@@ -104,6 +105,14 @@ func fullName(text string) string {
 	decoded, _ := attributes(text)
 	name, _ := decoded["full_name"].(string)
 	return name
+}
+
+// fact returns a fact that tells nothing yet.
+func (m *memo) fact(kind fact.Kind, sid string) *fact.Fact {
+	if m == nil {
+		return &fact.Fact{Kind: kind, SID: sid}
+	}
+	return m.facts.New(kind, sid)
 }
 
 // row returns empty fields, with room for those of an event. They are given back with

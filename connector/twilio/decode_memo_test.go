@@ -2,6 +2,7 @@ package twilio
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -69,6 +70,48 @@ func TestWhatIsRememberedChangesNothing(t *testing.T) {
 		}
 		if got, want := textOfAll(facts[i]), textOfAll(want.Facts); got != want {
 			t.Fatalf("%s record %s gives\n%s\nwant\n%s", r.Via, r.Body, got, want)
+		}
+	}
+}
+
+// TestFactsThatWereJoinedAreUsedAgain: what records tell together is the same whether or
+// not facts that were joined to others are made use of again.
+func TestFactsThatWereJoinedAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	records := everyForm(world.New(world.Options{Seed: 4, Contacts: 60}))
+	together := func(decode func(record.Record) (Decoded, error), join func(f, other *fact.Fact)) map[fact.Key]*fact.Fact {
+		out := map[fact.Key]*fact.Fact{}
+		for _, r := range records {
+			d, err := decode(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range d.Facts {
+				if known, ok := out[f.Key()]; ok {
+					join(known, f)
+				} else {
+					out[f.Key()] = f
+				}
+			}
+		}
+		return out
+	}
+	m := &memo{}
+	got := together(m.record, func(f, other *fact.Fact) {
+		f.Merge(other)
+		fact.Newest(f)
+		other.Free()
+	})
+	want := together(Decode, func(f, other *fact.Fact) { f.Merge(other) })
+	if len(got) != len(want) || len(want) < 60 {
+		t.Fatalf("%d facts, want %d", len(got), len(want))
+	}
+	for key, f := range want {
+		if got, want := textOfAll([]*fact.Fact{got[key]}), textOfAll([]*fact.Fact{f}); got != want {
+			t.Errorf("%s is\n%s\nwant\n%s", key, got, want)
+		}
+		if !reflect.DeepEqual(fact.Newest(got[key]), fact.Newest(f)) {
+			t.Errorf("newest of %s: %v, want %v", key, fact.Newest(got[key]), fact.Newest(f))
 		}
 	}
 }
