@@ -36,6 +36,9 @@ type Outcome struct {
 // OwnProperties tells whether the rule replaces the default set of properties.
 func (e *Event) OwnProperties() bool { return e.own }
 
+// Reads tells whether the rule reads anything of the Env at all.
+func (e *Event) Reads() bool { return e.when != nil || e.own }
+
 // Apply decides whether the event is sent and with which properties. An error joins what could not be evaluated, says
 // nothing of the values themselves, and leaves a usable Outcome: a failed condition is false, a failed property absent.
 func (e *Event) Apply(env *Env) (Outcome, error) {

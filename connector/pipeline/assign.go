@@ -64,21 +64,11 @@ func (d *Digest) people(b *batch) []*person {
 
 // ordered returns the facts that may belong to a customer, in a fixed order.
 func (b *batch) ordered() []*state {
-	keys := make([]fact.Key, 0, len(b.facts))
-	for k := range b.facts {
+	out := make([]*state, 0, len(b.facts))
+	for _, k := range sortedKeys(b.facts) {
 		if k.Kind != fact.Worker && k.Kind != fact.Queue {
-			keys = append(keys, k)
+			out = append(out, b.facts[k])
 		}
-	}
-	sort.Slice(keys, func(i, j int) bool {
-		if keys[i].Kind != keys[j].Kind {
-			return keys[i].Kind < keys[j].Kind
-		}
-		return keys[i].SID < keys[j].SID
-	})
-	out := make([]*state, len(keys))
-	for i, k := range keys {
-		out[i] = b.facts[k]
 	}
 	return out
 }

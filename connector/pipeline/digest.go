@@ -1,10 +1,12 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"sort"
+	"maps"
+	"slices"
 	"time"
 
 	"flexbrevo/connector/fact"
@@ -225,6 +227,7 @@ type state struct {
 // read decodes records. One that cannot be read fails alone and is kept.
 func (d *Digest) read(records []record.Record) *batch {
 	b := &batch{at: d.o.Clock(), interactions: d.o.Interactions, deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
+	b.results = make([]store.RecordResult, 0, len(records))
 	for _, r := range records {
 		decoded, err := Decoded{Ignored: store.ForgottenReason}, error(nil)
 		if len(r.Body) > 0 { // else it was emptied
@@ -449,30 +452,18 @@ func over(f *fact.Fact) bool {
 	return !f.Time(fact.Closed).IsZero() || !f.Time(fact.Deleted).IsZero()
 }
 
-func sortedTokens(set map[store.Token]bool) []store.Token {
-	out := make([]store.Token, 0, len(set))
-	for t := range set {
-		out = append(out, t)
-	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Kind != out[j].Kind {
-			return out[i].Kind < out[j].Kind
-		}
-		return out[i].Value < out[j].Value
+func sortedTokens[V any](of map[store.Token]V) []store.Token {
+	out := slices.AppendSeq(make([]store.Token, 0, len(of)), maps.Keys(of))
+	slices.SortFunc(out, func(a, b store.Token) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
 	})
 	return out
 }
 
-func sortedKeys(set map[fact.Key]bool) []fact.Key {
-	out := make([]fact.Key, 0, len(set))
-	for k := range set {
-		out = append(out, k)
-	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Kind != out[j].Kind {
-			return out[i].Kind < out[j].Kind
-		}
-		return out[i].SID < out[j].SID
+func sortedKeys[V any](of map[fact.Key]V) []fact.Key {
+	out := slices.AppendSeq(make([]fact.Key, 0, len(of)), maps.Keys(of))
+	slices.SortFunc(out, func(a, b fact.Key) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.SID, b.SID))
 	})
 	return out
 }

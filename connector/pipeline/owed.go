@@ -154,11 +154,14 @@ func overwrite(v mapping.Value) record.Overwrite {
 
 // event applies the rule of a moment; it returns nil when none wants it.
 func (d *Digest) event(e *mapping.Env, m *profile.Moment) (*record.Event, error) {
-	rule := d.o.Rules.Events[m.Type]
-	if rule == nil || (d.o.Wants != nil && !d.o.Wants(m.Type)) {
+	if !d.wantsEvent(m.Type) {
 		return nil, nil
 	}
-	outcome, err := rule.Apply(envOf(e, m))
+	rule, seen := d.o.Rules.Events[m.Type], e
+	if rule.Reads() {
+		seen = envOf(e, m)
+	}
+	outcome, err := rule.Apply(seen)
 	if !outcome.When {
 		return nil, err
 	}
@@ -167,6 +170,11 @@ func (d *Digest) event(e *mapping.Env, m *profile.Moment) (*record.Event, error)
 		properties = m.Usual()
 	}
 	return &record.Event{Name: outcome.Name, ID: m.Key, At: m.At, Properties: properties, Rule: rule.At.String()}, err
+}
+
+// wantsEvent says whether a rule wants the moments of a type.
+func (d *Digest) wantsEvent(eventType string) bool {
+	return d.o.Rules.Events[eventType] != nil && (d.o.Wants == nil || d.o.Wants(eventType))
 }
 
 // fingerprint tells whether a contact is the one last put in the outbox. Where in the

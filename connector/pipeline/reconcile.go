@@ -84,7 +84,7 @@ func (d *Digest) expect(c store.Customer, stored []store.StoredFact, shared map[
 		return out
 	}
 	e := env(profiled)
-	for _, m := range profiled.Moments(&d.o.Profile) {
+	for _, m := range profiled.MomentsOf(&d.o.Profile, d.wantsEvent) {
 		if event, err := d.event(e, &m); err == nil && event != nil {
 			out.Events = append(out.Events, standing(*event, &m, b, open))
 		}
@@ -146,7 +146,7 @@ func (d *Digest) Compare(ctx context.Context, records []record.Record, known map
 	if err := d.bury(ctx, b); err != nil {
 		return out, err
 	}
-	stored, err := d.o.Store.LoadFacts(ctx, d.o.Connector, sortedKeys(keysOf(b.deltas)))
+	stored, err := d.o.Store.LoadFacts(ctx, d.o.Connector, sortedKeys(b.deltas))
 	if err != nil {
 		return out, err
 	}

@@ -130,7 +130,7 @@ func (d *Digest) StageRecords(ctx context.Context, r *Replaying, after int64) (l
 // unknown returns those of a batch's facts that say more than the stored and staged
 // ones do, joined to what is staged.
 func (d *Digest) unknown(ctx context.Context, r *Replaying, b *batch) ([]*fact.Fact, error) {
-	keys := sortedKeys(keysOf(b.deltas))
+	keys := sortedKeys(b.deltas)
 	stored, err := d.o.Store.LoadFacts(ctx, d.o.Connector, keys)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func (d *Digest) work(b *batch) *store.Digest {
 	w.looseFacts()
 	w.spells()
 	people := d.people(b)
-	owned := map[store.Token]store.StoredToken{}
+	owned := make(map[store.Token]store.StoredToken, len(b.touched))
 	for _, p := range people {
 		w.person(p, owned)
 	}
@@ -39,19 +39,11 @@ type worker struct {
 
 // looseFacts writes facts that belong to no customer.
 func (w *worker) looseFacts() {
-	for _, k := range sortedKeys(keysOf(w.b.deltas)) {
+	for _, k := range sortedKeys(w.b.deltas) {
 		if s := w.b.facts[k]; s.changed && (k.Kind == fact.Worker || k.Kind == fact.Queue) {
 			w.out.Facts = append(w.out.Facts, s.StoredFact)
 		}
 	}
-}
-
-func keysOf(m map[fact.Key]*fact.Fact) map[fact.Key]bool {
-	out := make(map[fact.Key]bool, len(m))
-	for k := range m {
-		out[k] = true
-	}
-	return out
 }
 
 func (w *worker) person(p *person, owned map[store.Token]store.StoredToken) {
@@ -94,6 +86,9 @@ func (w *worker) own(p *person, owned map[store.Token]store.StoredToken) {
 			Shared: t.Kind == profile.PhoneToken && p.shared[t.Value],
 		}
 	}
+	if len(p.shared) == 0 {
+		return
+	}
 	// Shared phones are remembered though they lead nowhere; but only where the
 	// store was asked for them, because another customer may hold one.
 	for _, s := range p.states {
@@ -129,7 +124,7 @@ func (w *worker) omit(customer int64, omissions ...record.Omission) {
 // events puts in the outbox what happened to the person and was not told yet.
 func (w *worker) events(p *person, profiled *profile.Profile) {
 	e := env(profiled)
-	for _, m := range profiled.Moments(&w.d.o.Profile) {
+	for _, m := range profiled.MomentsOf(&w.d.o.Profile, w.d.wantsEvent) {
 		if w.told(&m) {
 			continue
 		}
@@ -228,18 +223,14 @@ func (w *worker) withdraw() {
 
 // tokens writes what leads to whom now, and takes away what leads nowhere.
 func (w *worker) tokens(owned map[store.Token]store.StoredToken) {
-	known := map[store.Token]store.StoredToken{}
+	known := make(map[store.Token]store.StoredToken, len(w.b.known.Tokens))
 	for _, t := range w.b.known.Tokens {
 		known[t.Token] = t
 		if _, ok := owned[t.Token]; !ok && !t.Shared {
 			w.out.Forgotten = append(w.out.Forgotten, t)
 		}
 	}
-	set := map[store.Token]bool{}
-	for t := range owned {
-		set[t] = true
-	}
-	for _, t := range sortedTokens(set) {
+	for _, t := range sortedTokens(owned) {
 		if known[t] != owned[t] {
 			w.out.Tokens = append(w.out.Tokens, owned[t])
 		}

@@ -103,7 +103,7 @@ type Component struct {
 func Components(links []Links, shared map[string]bool, o *Options) ([]Component, map[string]bool) {
 	shared = sharedPhones(links, shared, o)
 	u := newUnion(len(links))
-	owner := map[Token]int{}
+	owner := make(map[Token]int, 4*len(links))
 	for i, l := range links {
 		for _, t := range l.Now {
 			if t.Kind == PhoneToken && shared[t.Value] {
@@ -204,7 +204,7 @@ func collect(links []Links, shared map[string]bool, u union) []Component {
 // tokensOf are the tokens that lead to a component: all that link, and its shared
 // phone where nothing else identifies it.
 func tokensOf(links []Links, facts []int, shared map[string]bool) []Token {
-	set := map[Token]bool{}
+	var out []Token
 	identified := false
 	phone := ""
 	for _, i := range facts {
@@ -218,20 +218,16 @@ func tokensOf(links []Links, facts []int, shared map[string]bool) []Token {
 			case t.Kind != RefToken:
 				identified = true
 			}
-			set[t] = true
+			out = append(out, t)
 		}
 	}
 	if !identified && phone != "" {
-		set[Token{PhoneToken, phone}] = true
-	}
-	out := make([]Token, 0, len(set))
-	for t := range set {
-		out = append(out, t)
+		out = append(out, Token{PhoneToken, phone})
 	}
 	slices.SortFunc(out, func(a, b Token) int {
 		return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Value, b.Value))
 	})
-	return out
+	return slices.Compact(out)
 }
 
 // union is a disjoint-set forest whose roots are the smallest members, so that

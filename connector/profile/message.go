@@ -160,7 +160,7 @@ func (g *Group) putMessages(m map[string]any) {
 }
 
 // written are the moments of a thread's messages. The thread's fact carries their marks.
-func (th *Thread) written(out []Moment) []Moment {
+func (s *story) written(th *Thread) {
 	for _, m := range th.Messages {
 		eventType := MessageSent
 		switch {
@@ -169,14 +169,16 @@ func (th *Thread) written(out []Moment) []Moment {
 		case m.Side == OfCustomer:
 			eventType = MessageReceived
 		}
+		if !s.wanted(eventType) {
+			continue
+		}
 		common := Moment{Fact: th.Fact.Key(), group: m.group, task: m.group.taskAt(m.At), message: m}
 		common.usual = m.group.usual
 		if common.task != nil {
 			common.usual = func() map[string]any { return m.group.named(common.task.usual()) }
 		}
-		out = append(out, common.at(m.At, eventType, m.SID))
+		s.moments = append(s.moments, common.at(m.At, eventType, m.SID))
 	}
-	return out
 }
 
 // taskAt is the contact's task at a moment: the latest that had begun, else the first.

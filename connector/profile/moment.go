@@ -73,22 +73,53 @@ func NoteRaw(f *fact.Fact, eventType, key string, at time.Time) {
 // Moments returns everything that happened to the customer and is in scope, in
 // order of time.
 func (p *Profile) Moments(o *Options) []Moment {
-	out := make([]Moment, 0, 2*len(p.Groups)+6*len(p.Tasks)+len(p.Answers))
+	return p.MomentsOf(o, func(string) bool { return true })
+}
+
+// MomentsOf are those Moments whose type is wanted.
+func (p *Profile) MomentsOf(o *Options, wanted func(eventType string) bool) []Moment {
+	s := &story{o: o, wanted: wanted}
+	s.room(p)
 	for _, g := range p.Groups {
-		out = g.started(out)
+		s.started(g)
 		for _, t := range g.Tasks {
-			out = t.moments(out)
+			s.task(t)
 		}
-		out = g.ended(out, o)
+		s.ended(g)
 	}
 	for _, th := range p.Threads {
-		out = th.written(th.moments(out))
+		s.thread(th)
+		s.written(th)
 	}
 	for _, a := range p.Answers {
-		out = a.completed(out)
+		s.completed(a)
 	}
-	slices.SortStableFunc(out, func(a, b Moment) int { return a.At.Compare(b.At) })
-	return out
+	slices.SortStableFunc(s.moments, func(a, b Moment) int { return a.At.Compare(b.At) })
+	return s.moments
+}
+
+// story collects moments.
+type story struct {
+	o       *Options
+	wanted  func(eventType string) bool
+	moments []Moment
+}
+
+// room makes room for about as many moments as there usually are.
+func (s *story) room(p *Profile) {
+	n := len(p.Answers)
+	for _, of := range [...]struct {
+		eventType string
+		times     int
+	}{
+		{ConversationStarted, len(p.Groups)}, {ConversationEnded, len(p.Groups)},
+		{TaskCreated, len(p.Tasks)}, {TaskAssigned, len(p.Tasks)}, {TaskWrapup, len(p.Tasks)}, {TaskCompleted, len(p.Tasks)},
+	} {
+		if s.wanted(of.eventType) {
+			n += of.times
+		}
+	}
+	s.moments = make([]Moment, 0, n)
 }
 
 // at makes a moment of what it has in common with others; part tells several of
@@ -109,69 +140,73 @@ func (t *Task) common() Moment {
 	return Moment{Fact: t.Fact.Key(), task: t, group: t.group, usual: t.usual}
 }
 
-func (t *Task) moments(out []Moment) []Moment {
-	common := t.common()
-	add := func(eventType string, at time.Time) {
-		if !at.IsZero() {
-			out = append(out, common.at(at, eventType, ""))
-		}
-	}
-	add(TaskCreated, t.CreatedAt)
-	add(TaskAssigned, t.AcceptedAt)
-	add(TaskWrapup, t.WrapupAt)
+func (s *story) task(t *Task) {
+	s.ofTask(t, TaskCreated, t.CreatedAt)
+	s.ofTask(t, TaskAssigned, t.AcceptedAt)
+	s.ofTask(t, TaskWrapup, t.WrapupAt)
 	switch {
 	case t.Completed:
-		add(TaskCompleted, t.EndedAt)
+		s.ofTask(t, TaskCompleted, t.EndedAt)
 	case t.Canceled:
-		add(TaskCanceled, t.EndedAt)
+		s.ofTask(t, TaskCanceled, t.EndedAt)
 		if t.Abandoned {
-			add(TaskAbandoned, t.EndedAt)
+			s.ofTask(t, TaskAbandoned, t.EndedAt)
 		}
 	}
-	out = t.transfers(out)
-	return rawMoments(out, t.Fact, func(time.Time) (Moment, bool) { return common, true })
+	s.transfers(t)
+	s.raw(t.Fact, func(time.Time) (Moment, bool) { return t.common(), true })
+}
+
+func (s *story) ofTask(t *Task, eventType string, at time.Time) {
+	if !at.IsZero() && s.wanted(eventType) {
+		s.moments = append(s.moments, t.common().at(at, eventType, ""))
+	}
 }
 
 // transfers are the moments at which another agent took over: a further accepted
 // reservation of the task, or the task itself when its group has an earlier one.
-func (t *Task) transfers(out []Moment) []Moment {
+func (s *story) transfers(t *Task) {
+	if !s.wanted(Transferred) {
+		return
+	}
 	if t.Transfer && !t.startedAt.IsZero() {
-		out = append(out, t.common().at(t.startedAt, Transferred, t.SID))
+		s.moments = append(s.moments, t.common().at(t.startedAt, Transferred, t.SID))
 	}
 	accepted := t.accepted()
 	for i := 1; i < len(accepted); i++ {
 		if r := accepted[i]; r.movedFrom(accepted[i-1]) {
 			m := t.common().at(r.accepted, Transferred, r.sid)
 			m.taken = &r
-			out = append(out, m)
+			s.moments = append(s.moments, m)
 		}
 	}
-	return out
 }
 
-// rawMoments are the raw source events that were noted on a fact; common gives
+// raw are the raw source events that were noted on a fact; common gives
 // what one of that time has in common with others, false for nothing.
-func rawMoments(out []Moment, f *fact.Fact, common func(at time.Time) (Moment, bool)) []Moment {
-	before := len(out)
+func (s *story) raw(f *fact.Fact, common func(at time.Time) (Moment, bool)) {
+	before := len(s.moments)
 	for name, p := range f.Parts {
 		rest, ok := strings.CutPrefix(name, rawPart)
 		if !ok {
 			continue
 		}
 		eventType, key, _ := strings.Cut(rest, " ")
+		if !s.wanted(eventType) {
+			continue
+		}
 		at := p.Time(fact.Created)
 		if m, ok := common(at); ok && !at.IsZero() {
-			out = append(out, m.at(at, eventType, key))
+			s.moments = append(s.moments, m.at(at, eventType, key))
 		}
 	}
-	slices.SortFunc(out[before:], func(a, b Moment) int { return strings.Compare(a.Key, b.Key) })
-	return out
+	slices.SortFunc(s.moments[before:], func(a, b Moment) int { return strings.Compare(a.Key, b.Key) })
 }
 
-// moments are a thread's raw events, which belong to the contact that was held in
+// thread are a thread's raw events, which belong to the contact that was held in
 // it at that time.
-func (th *Thread) moments(out []Moment) []Moment {
-	return rawMoments(out, th.Fact, func(at time.Time) (Moment, bool) {
+func (s *story) thread(th *Thread) {
+	s.raw(th.Fact, func(at time.Time) (Moment, bool) {
 		var g *Group
 		for _, next := range th.groups {
 			if g == nil || !next.StartedAt.After(at) {
@@ -195,35 +230,34 @@ func (g *Group) common() Moment {
 	return m
 }
 
-func (g *Group) started(out []Moment) []Moment {
-	if g.StartedAt.IsZero() {
-		return out
+func (s *story) started(g *Group) {
+	if !g.StartedAt.IsZero() && s.wanted(ConversationStarted) {
+		s.moments = append(s.moments, g.common().at(g.StartedAt, ConversationStarted, ""))
 	}
-	return append(out, g.common().at(g.StartedAt, ConversationStarted, ""))
 }
 
-func (g *Group) ended(out []Moment, o *Options) []Moment {
-	if g.EndedAt.IsZero() {
-		return out
+func (s *story) ended(g *Group) {
+	if g.EndedAt.IsZero() || !s.wanted(ConversationEnded) {
+		return
 	}
 	m := g.common().at(g.EndedAt, ConversationEnded, "")
-	m.usual = func() map[string]any { return g.whole(o) }
+	m.usual = func() map[string]any { return g.whole(s.o) }
 	if g.Quiet {
-		m.NotBefore = g.EndedAt.Add(o.settle() + o.CaptureLag)
+		m.NotBefore = g.EndedAt.Add(s.o.settle() + s.o.CaptureLag)
 	}
-	if g.answer == nil && o.ScoreWait > 0 {
-		m.NotBefore = latest(m.NotBefore, g.EndedAt.Add(o.ScoreWait))
+	if g.answer == nil && s.o.ScoreWait > 0 {
+		m.NotBefore = latest(m.NotBefore, g.EndedAt.Add(s.o.ScoreWait))
 	}
-	return append(out, m)
+	s.moments = append(s.moments, m)
 }
 
-func (a *Answer) completed(out []Moment) []Moment {
-	if a.At.IsZero() {
-		return out
+func (s *story) completed(a *Answer) {
+	if a.At.IsZero() || !s.wanted(SurveyCompleted) {
+		return
 	}
 	m := Moment{Fact: a.Fact.Key(), answer: a, task: a.Task, usual: a.usual}
 	if a.Task != nil {
 		m.group = a.Task.group
 	}
-	return append(out, m.at(a.At, SurveyCompleted, ""))
+	s.moments = append(s.moments, m.at(a.At, SurveyCompleted, ""))
 }
