@@ -81,7 +81,7 @@ type spent struct {
 	records        int
 	wall, cpu      time.Duration
 	server         time.Duration // of PostgreSQL
-	residentAtPeak float64 // MB
+	residentAtPeak float64       // MB
 }
 
 // benchSync syncs into new stores; server, unless it is nil, tells what their server has taken so far.

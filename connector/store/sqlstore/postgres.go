@@ -28,7 +28,10 @@ func openPostgres(ctx context.Context, url string, opts Options) (*Store, error)
 		return nil, errors.New(op + ": the url is not one that PostgreSQL understands")
 	}
 	configure(config)
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
+		useArrays(conn.TypeMap())
+		return nil
+	}))
 	db.SetMaxOpenConns(postgresConns)
 	db.SetMaxIdleConns(postgresConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)

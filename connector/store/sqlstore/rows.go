@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"flexbrevo/connector/rawjson"
 )
 
@@ -97,7 +95,7 @@ func (r rows) append(args []any, from, to int) []any {
 type ints []int64
 
 func (c ints) size() int                         { return len(c) }
-func (c ints) array() any                        { return []int64(c) }
+func (c ints) array() any                        { return c }
 func (c ints) appendJSON(b []byte, i int) []byte { return strconv.AppendInt(b, c[i], 10) }
 
 // refs is a column of ids where 0 is NULL.
@@ -105,13 +103,7 @@ type refs []int64
 
 func (c refs) size() int { return len(c) }
 
-func (c refs) array() any {
-	out := make([]pgtype.Int8, len(c))
-	for i, v := range c {
-		out[i] = pgtype.Int8{Int64: v, Valid: v != 0}
-	}
-	return out
-}
+func (c refs) array() any { return c }
 
 func (c refs) appendJSON(b []byte, i int) []byte {
 	if c[i] == 0 {
@@ -125,13 +117,7 @@ type moments []time.Time
 
 func (c moments) size() int { return len(c) }
 
-func (c moments) array() any {
-	out := make([]pgtype.Int8, len(c))
-	for i, t := range c {
-		out[i] = pgtype.Int8{Int64: t.UnixMilli(), Valid: !t.IsZero()}
-	}
-	return out
-}
+func (c moments) array() any { return c }
 
 func (c moments) appendJSON(b []byte, i int) []byte {
 	if c[i].IsZero() {
@@ -144,7 +130,7 @@ func (c moments) appendJSON(b []byte, i int) []byte {
 type texts []string
 
 func (c texts) size() int  { return len(c) }
-func (c texts) array() any { return []string(c) }
+func (c texts) array() any { return c }
 
 func (c texts) appendJSON(b []byte, i int) []byte { return rawjson.AppendText(b, c[i]) }
 
@@ -153,7 +139,7 @@ func (c texts) appendJSON(b []byte, i int) []byte { return rawjson.AppendText(b,
 type blobs [][]byte
 
 func (c blobs) size() int  { return len(c) }
-func (c blobs) array() any { return [][]byte(c) }
+func (c blobs) array() any { return c }
 
 func (c blobs) appendJSON([]byte, int) []byte {
 	panic("sqlstore: bytes have no JSON")
