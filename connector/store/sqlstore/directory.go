@@ -23,7 +23,8 @@ func (s *Store) CountUnwritten(ctx context.Context, account string, sample int) 
 const neverWritten = `NOT EXISTS (SELECT 1 FROM deliveries w WHERE w.customer_id = c.id AND w.kind = 'contact' AND w.state IN ('sending', 'delivered'))`
 
 // countWaiting counts customers whose contact waits among the first of each lane of
-// an account's queue.
+// an account's queue. It counts customer by customer: in a first load PostgreSQL takes
+// the tables for empty, and would join them by reading the queue for each delivery.
 func (s *Store) countWaiting(ctx context.Context, op, account string, sample int, condition string, args ...any) (int, error) {
 	n := 0
 	err := s.read(ctx, op, func(t *tx) error {
@@ -31,10 +32,12 @@ func (s *Store) countWaiting(ctx context.Context, op, account string, sample int
 		for lane := record.Live; lane <= record.Backfill; lane++ {
 			some := 0
 			err := t.one(`
-				SELECT COUNT(*) FROM (SELECT customer_id FROM queue WHERE account = $1 AND lane = $2 ORDER BY due_at, customer_id LIMIT $3) AS waiting
-				JOIN customers c ON c.id = waiting.customer_id
-				JOIN deliveries d ON d.customer_id = waiting.customer_id AND d.kind = 'contact' AND d.state IN ('pending', 'dead') AND d.state = 'pending'
-				WHERE `+condition, []any{&some}, append([]any{name(account), int(lane), sample}, args...)...)
+				SELECT COALESCE(CAST(SUM((
+					SELECT COUNT(*) FROM customers c CROSS JOIN deliveries d
+					WHERE c.id = waiting.customer_id AND d.customer_id = waiting.customer_id
+						AND d.kind = 'contact' AND d.state IN ('pending', 'dead') AND d.state = 'pending' AND `+condition+`)) AS BIGINT), 0)
+				FROM (SELECT customer_id FROM queue WHERE account = $1 AND lane = $2 ORDER BY due_at, customer_id LIMIT $3) AS waiting`,
+				[]any{&some}, append([]any{name(account), int(lane), sample}, args...)...)
 			if err != nil {
 				return err
 			}
