@@ -68,6 +68,7 @@ func BenchmarkMachine(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.N*rows)/b.Elapsed().Seconds(), "rows/s")
 	})
+	b.Run("sync", benchBare)
 }
 
 // run starts the daemon, until the benchmark ends, and returns where it takes posts.
