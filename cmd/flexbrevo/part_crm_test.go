@@ -84,6 +84,7 @@ func TestCRM(t *testing.T) {
 		v.must(0, "sync")
 		v.must(0, "sync") // looks up what was too young before
 		v.mustHaveWritten()
+		v.mustKeepPartsApart()
 		before := v.brevo.Calls()
 		v.must(0, "sync")
 		for call, n := range v.brevo.Calls() {

@@ -76,6 +76,7 @@ func TestCustomObjects(t *testing.T) {
 		return fmt.Sprintf("%v-%v-%v", row["queue"], row["channel"], strings.TrimSuffix(fmt.Sprint(row["hour"]), ":00:00Z"))
 	})
 	v.mustSendNothing()
+	v.mustKeepPartsApart()
 	if n := v.toldToContact(); n != 0 {
 		t.Errorf("the operations contact was told %d figures as well", n)
 	}

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -55,5 +56,22 @@ func TestWithoutParts(t *testing.T) {
 		"    region: FR\n    event_streams: {via: kinesis, stream: s, region: eu-west-1}\n", 1))
 	if out, code := run("sync"); code != 3 || !strings.Contains(out, "built without kinesis") {
 		t.Errorf("kinesis: exit code %d\n%s", code, out)
+	}
+}
+
+// mustKeepPartsApart looks at what status shows as streams of Twilio: what a part has read is none.
+func (l *lab) mustKeepPartsApart() {
+	l.t.Helper()
+	var status struct {
+		Connectors []struct{ Streams map[string]any }
+	}
+	text := l.must(0, "status", "--json").stdout
+	if err := json.Unmarshal([]byte(text), &status); err != nil || len(status.Connectors) != 1 || len(status.Connectors[0].Streams) == 0 {
+		l.t.Fatalf("%v\n%s", err, text)
+	}
+	for _, name := range []string{"crm", "custom_objects", "sync_publish"} {
+		if _, shown := status.Connectors[0].Streams[name]; shown {
+			l.t.Errorf("status shows %s as a stream", name)
+		}
 	}
 }
