@@ -45,6 +45,9 @@ func (t *tx) insertRecords(table rows) (int, error) {
 		ON CONFLICT (connector, key) DO NOTHING`
 	const wait = `INSERT INTO waiting (connector, lane, id, captured_at) SELECT connector, lane, id, captured_at FROM `
 	if t.dialect.name == migrations.Postgres {
+		if err := t.keepPlans(); err != nil {
+			return 0, err
+		}
 		return t.exec(`WITH fresh AS (`+insert+` RETURNING connector, lane, id, captured_at) `+wait+`fresh`, table)
 	}
 	var highest int64

@@ -33,6 +33,9 @@ type dialect struct {
 	// byIndex makes the planner read in the order of an index rather than sort, for the
 	// rest of a transaction; empty where it does so anyway.
 	byIndex string
+	// keepPlans lets plans be kept for the rest of a transaction; empty where they are
+	// anyway.
+	keepPlans string
 	// begin starts a transaction that writes, beginRead one that sees a snapshot.
 	begin, beginRead string
 	rendered         *sync.Map // of string to string
@@ -51,8 +54,8 @@ func postgresDialect() dialect {
 		name: migrations.Postgres,
 		now:  `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`,
 		lock: `FOR UPDATE`, skip: `FOR UPDATE OF c SKIP LOCKED`, rendered: &sync.Map{},
-		byIndex: `SET LOCAL enable_sort = off`,
-		begin:   `BEGIN`, beginRead: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`,
+		byIndex: `SET LOCAL enable_sort = off`, keepPlans: `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off`,
+		begin: `BEGIN`, beginRead: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`,
 	}
 }
 

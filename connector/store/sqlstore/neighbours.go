@@ -14,6 +14,9 @@ func (s *Store) LoadNeighbours(ctx context.Context, connector string, tokens []s
 	n := &store.Neighbours{}
 	err := s.read(ctx, "load neighbours", func(t *tx) error {
 		connector := name(connector)
+		if err := t.keepPlans(); err != nil {
+			return err
+		}
 		customers, err := t.touched(connector, tokenRows(tokens), keyRows(keys))
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"flexbrevo/connector/fact"
@@ -11,12 +12,16 @@ import (
 
 // SaveDigest implements store.Digester.
 func (s *Store) SaveDigest(ctx context.Context, lease store.Lease, d *store.Digest) error {
-	return s.write(ctx, "save digest", func(t *tx) error {
+	err := s.write(ctx, "save digest", func(t *tx) error {
 		if err := t.fence(lease); err != nil {
 			return err
 		}
 		return t.saveDigest(d)
 	})
+	if err == nil {
+		s.measure(ctx, d)
+	}
+	return err
 }
 
 // saveDigest writes the parts of a digest in an order that their constraints ask
@@ -28,6 +33,7 @@ func (t *tx) saveDigest(d *store.Digest) error {
 		return err
 	}
 	steps := []func() error{
+		t.keepPlans,
 		func() error { return t.lockCustomers(outbox.customers()) },
 		func() error { return t.saveCustomers(connector, d.Customers) },
 		func() error { return t.saveFacts(connector, d.Facts) },
@@ -77,10 +83,15 @@ func (t *tx) saveResults(connector string, at time.Time, results []store.RecordR
 }
 
 // endWait takes records off the list of those that wait. All lanes are named, so that
-// its key finds them.
+// its key finds them, and between which ids they are: those of a batch lie together,
+// and PostgreSQL would else read all that waits.
 func (t *tx) endWait(connector string, ids ints) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	_, err := t.exec(`
-		DELETE FROM waiting WHERE connector = $1 AND lane IN (0, 1, 2) AND id IN (SELECT id FROM {rows id:bigint} AS r)`, connector, rows{ids})
+		DELETE FROM waiting WHERE connector = $1 AND lane IN (0, 1, 2) AND id BETWEEN $2 AND $3
+			AND id IN (SELECT id FROM {rows id:bigint} AS r)`, connector, slices.Min(ids), slices.Max(ids), rows{ids})
 	return err
 }
 

@@ -107,6 +107,7 @@ func (t *tx) settle(b *settling) error {
 		return err
 	}
 	steps := []func() error{
+		t.keepPlans,
 		func() error { return t.saveOutcomes(b, superseded) },
 		func() error { return t.dieWithContact(b.customers, b.now) },
 		func() error { return t.saveMarks(b) },

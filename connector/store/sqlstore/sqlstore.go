@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"flexbrevo/connector/store"
@@ -38,6 +39,8 @@ type Store struct {
 	writers pool
 	readers pool
 	log     *checkpointer // nil where the database looks after its log itself
+	// unmeasured is how many records were digested since tables were looked at, see measure.
+	unmeasured atomic.Int64
 	// release gives back what the operating system holds for us.
 	release func() error
 	closing sync.Once

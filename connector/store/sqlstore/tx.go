@@ -97,6 +97,18 @@ func (t *tx) byIndex() error {
 	return t.session.do(t.ctx, t.dialect.byIndex)
 }
 
+// keepPlans is for transactions of which each statement looks rows up that are handed
+// over with it: a plan for some rows is one for many, as long as no table is read whole
+// because it was small when the plan was made, and tables are measured (see measure,
+// after which plans are made anew). It holds for the checks of foreign keys, too, which
+// would else be planned for each row.
+func (t *tx) keepPlans() error {
+	if t.dialect.keepPlans == "" {
+		return nil
+	}
+	return t.session.do(t.ctx, t.dialect.keepPlans)
+}
+
 // exec runs a statement, in pieces where the dialect needs that, and returns how many rows it changed. Rows come last in args. A statement with
 // empty rows is not run.
 func (t *tx) exec(shared string, args ...any) (int, error) {
