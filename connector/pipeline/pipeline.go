@@ -19,8 +19,7 @@ type Source interface {
 	// Fetch reads a stream from a cursor and hands over pages, oldest first, by
 	// calling keep. A page's cursor is valid once keep has returned nil; an error
 	// of keep ends the fetch and is returned. Errors carry a failure.Reason. What
-	// was kept before an error stays kept: the next Fetch goes on from there. The
-	// bodies of a page's records are good until keep returns.
+	// was kept before an error stays kept: the next Fetch goes on from there.
 	Fetch(ctx context.Context, stream string, from record.Cursor, keep func(record.Page) error) error
 	// FetchHint reads at once what a hint names, through the same keep.
 	FetchHint(ctx context.Context, hint Hint, keep func(record.Page) error) error

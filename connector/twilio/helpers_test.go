@@ -1,7 +1,6 @@
 package twilio
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -131,7 +130,6 @@ func (k *kept) keep(p record.Page) error {
 			k.again++
 			continue
 		}
-		r.Body = bytes.Clone(r.Body) // as Fetch asks of who keeps it
 		k.records[r.Key] = r
 		k.order = append(k.order, r)
 	}

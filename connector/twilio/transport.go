@@ -168,7 +168,7 @@ func (w *whole) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusTooManyRequests {
 		w.clock.observe(resp.Header) // other answers may be a proxy's
 	}
-	body, err := readBody(resp, roomIn(ctx))
+	body, err := readBody(resp)
 	if err != nil {
 		return nil, because(ctx, err)
 	}
@@ -176,16 +176,14 @@ func (w *whole) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// readBody reads an answer to its end, into the room where there is one, and without
-// growing the buffer where the length is told.
-func readBody(resp *http.Response, lent *room) ([]byte, error) {
-	size := 0
+// readBody reads an answer to its end, without growing the buffer where the length
+// is told.
+func readBody(resp *http.Response) ([]byte, error) {
+	var b bytes.Buffer
 	if 0 < resp.ContentLength && resp.ContentLength <= maxBody {
-		size = int(resp.ContentLength)
+		b.Grow(int(resp.ContentLength) + bytes.MinRead)
 	}
-	b := bytes.NewBuffer(lent.memory(size + bytes.MinRead))
 	_, err := b.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
-	lent.keep(b.Bytes())
 	if closed := resp.Body.Close(); err == nil {
 		err = closed
 	}
@@ -211,7 +209,7 @@ func bodyOf(resp *http.Response) ([]byte, error) {
 	if h, ok := resp.Body.(*heldBody); ok {
 		return h.b, nil
 	}
-	return readBody(resp, nil)
+	return readBody(resp)
 }
 
 // because returns the cause of ctx's end where it ended, else err.

@@ -255,8 +255,7 @@ func (s *Source) Streams() []string {
 
 // Fetch reads a stream from a cursor and hands over pages, oldest first, by
 // calling keep. A page's cursor is valid once keep has returned nil; an error of
-// keep ends the fetch and is returned as it is. The bodies of a page's records are good
-// until keep returns: whoever needs one longer copies it. Other errors carry a
+// keep ends the fetch and is returned as it is. Other errors carry a
 // failure.Reason. A fetch may be repeated from any cursor that was handed over.
 func (s *Source) Fetch(ctx context.Context, stream string, from record.Cursor, keep func(record.Page) error) error {
 	switch stream {

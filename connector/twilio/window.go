@@ -35,17 +35,12 @@ type eventScan struct {
 	filter url.Values
 	// windows bounds how many are read; 0 for all.
 	windows int
-	// ahead reads the next window while one is kept. The bodies of its records are good
-	// only until they are: the memory of their page is used again.
+	// ahead reads the next window while one is kept.
 	ahead bool
 	// window is how long the next one is; it follows the density of the rows.
 	window time.Duration
 
 	previous map[string]bool // the keys of the window before
-	// rooms are lent in turn where pages are read ahead: one holds the window that is
-	// being kept, the other the one that is being read.
-	rooms [2]room
-	turn  int
 }
 
 // eventWindow is what one window holds.
@@ -89,8 +84,7 @@ func (e *eventScan) run(ctx context.Context, from, to time.Time, keep func(scann
 		e.adapt(len(w.records), end.Sub(start))
 		through := earliest(end, seconds(w.date.Add(-settle)))
 		one := scanned{records: e.fresh(w), through: latest(through, from), next: e.window}
-		err = <-kept // so that the room of the window before is free
-		e.turn = 1 - e.turn
+		err = <-kept
 		switch {
 		case err == nil && e.ahead:
 			go func() { kept <- keep(one) }()
@@ -133,18 +127,10 @@ func (e *eventScan) fresh(w eventWindow) []record.Record {
 // read reads one window. When a following page is gone it begins anew.
 func (e *eventScan) read(ctx context.Context, start, end time.Time) (eventWindow, error) {
 	first := withQuery(e.url, eventsQuery(e.filter, start, end))
-	lent := &e.rooms[e.turn]
-	if e.ahead {
-		ctx = withRoom(ctx, lent)
-	}
 	var w eventWindow
 	for left := restarts; ; left-- {
-		w, lent.taken = eventWindow{}, false
-		take := w.take(e.source, end.Sub(start) > time.Second)
-		err := e.source.client.walk(ctx, first, "events", func(p page) (bool, error) {
-			lent.taken = true
-			return take(p)
-		})
+		w = eventWindow{}
+		err := e.source.client.walk(ctx, first, "events", w.take(e.source, end.Sub(start) > time.Second))
 		if errors.Is(err, errPageLost) && left > 0 {
 			continue
 		}
