@@ -1,9 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
-	"encoding/json"
-
 	"flexbrevo/connector/fact"
 	"flexbrevo/connector/profile"
 	"flexbrevo/connector/record"
@@ -200,15 +197,6 @@ func (w *worker) want(id int64) {
 		w.wanted = map[int64]bool{}
 	}
 	w.wanted[id] = true
-}
-
-func same(open *store.Delivery, change *store.EventChange) bool {
-	if open.Key != change.Key || open.CustomerID != change.CustomerID || open.Event == nil {
-		return false
-	}
-	a, errA := json.Marshal(open.Event)
-	b, errB := json.Marshal(&change.Event)
-	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 
 // withdraw takes back events that wait and are owed no more, because a later
