@@ -21,10 +21,10 @@ type person struct {
 	lane     record.Lane
 }
 
-func (p *person) facts() []*fact.Fact {
-	out := make([]*fact.Fact, len(p.states))
+func (p *person) read() []*profile.Reading {
+	out := make([]*profile.Reading, len(p.states))
 	for i, s := range p.states {
-		out[i] = s.Fact
+		out[i] = s.read
 	}
 	return out
 }
@@ -34,7 +34,7 @@ func (b *batch) divide(o *profile.Options) {
 	b.states = b.ordered()
 	links := make([]profile.Links, len(b.states))
 	for i, s := range b.states {
-		links[i] = s.links
+		links[i] = s.read.Links
 	}
 	known := map[string]bool{}
 	for _, t := range b.known.Tokens {

@@ -194,8 +194,8 @@ type batch struct {
 	// deltas are what the records tell, merged by fact, with the most urgent lane.
 	deltas map[fact.Key]*fact.Fact
 	lanes  map[fact.Key]record.Lane
-	// links are those of the deltas by themselves, as far as they were read.
-	links map[fact.Key]profile.Links
+	// told are the deltas by themselves, as far as they were read.
+	told map[fact.Key]*profile.Reading
 	// known is what the store already has around them.
 	known *store.Neighbours
 	facts map[fact.Key]*state
@@ -221,7 +221,7 @@ type batch struct {
 type state struct {
 	store.StoredFact
 	changed bool
-	links   profile.Links
+	read    *profile.Reading
 }
 
 // read decodes records. One that cannot be read fails alone and is kept.
@@ -320,11 +320,11 @@ func (b *batch) add(f *fact.Fact, lane record.Lane) {
 func (d *Digest) load(ctx context.Context, b *batch) error {
 	tokens := map[store.Token]bool{}
 	keys := make(map[fact.Key]bool, 2*len(b.deltas))
-	b.links = make(map[fact.Key]profile.Links, len(b.deltas))
+	b.told = make(map[fact.Key]*profile.Reading, len(b.deltas))
 	for key, f := range b.deltas {
 		keys[key] = true
-		b.links[key] = profile.LinksOf(f, &d.o.Profile)
-		touch(tokens, keys, b.links[key])
+		b.told[key] = profile.Read(f, &d.o.Profile)
+		touch(tokens, keys, b.told[key].Links)
 	}
 	for {
 		known, err := d.o.Store.LoadNeighbours(ctx, d.o.Connector, sortedTokens(tokens), sortedKeys(keys))
@@ -334,7 +334,7 @@ func (d *Digest) load(ctx context.Context, b *batch) error {
 		b.merge(known, &d.o.Profile)
 		before := len(tokens) + len(keys)
 		for key := range b.deltas {
-			touch(tokens, keys, b.facts[key].links)
+			touch(tokens, keys, b.facts[key].read.Links)
 		}
 		b.touchPeople(tokens)
 		if len(tokens)+len(keys) == before {
@@ -403,11 +403,10 @@ func (b *batch) merge(known *store.Neighbours, o *profile.Options) {
 		}
 	}
 	for key, s := range b.facts {
-		links, read := b.links[key]
-		if !read || s.Fact != b.deltas[key] {
-			links = profile.LinksOf(s.Fact, o)
+		s.read = b.told[key]
+		if s.read == nil || s.read.Fact != s.Fact {
+			s.read = profile.Read(s.Fact, o)
 		}
-		s.links = links
 	}
 	b.divide(o)
 }

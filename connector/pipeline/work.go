@@ -57,7 +57,7 @@ func (w *worker) person(p *person, owned map[store.Token]store.StoredToken) {
 		w.out.Customers = append(w.out.Customers, p.row)
 		return
 	}
-	profiled := profile.Build(p.facts(), p.shared, &w.d.o.Profile)
+	profiled := profile.BuildRead(p.read(), p.shared, &w.d.o.Profile)
 	w.foreseeAddress(p, profiled)
 	w.figures(profiled)
 	contact, omissions := w.d.contact(profiled)
@@ -89,7 +89,7 @@ func (w *worker) own(p *person, owned map[store.Token]store.StoredToken) {
 	// Shared phones are remembered though they lead nowhere; but only where the
 	// store was asked for them, because another customer may hold one.
 	for _, s := range p.states {
-		for _, list := range [...][]profile.Token{s.links.Now, s.links.Seen} {
+		for _, list := range [...][]profile.Token{s.read.Links.Now, s.read.Links.Seen} {
 			for _, t := range list {
 				token := store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}
 				if _, ok := owned[token]; !ok && t.Kind == profile.PhoneToken && p.shared[t.Value] && w.b.touched[token] {

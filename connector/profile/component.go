@@ -39,19 +39,18 @@ type Links struct {
 }
 
 // LinksOf returns the tokens of a fact. Facts of agents and queues have none.
-func LinksOf(f *fact.Fact, o *Options) Links {
-	if f.Kind == fact.Worker || f.Kind == fact.Queue {
-		return Links{}
-	}
-	attributes := fact.Newest(f)
-	g := identifiers(f, attributes, o)
-	phones := seen(f, seenPhone)
-	l := Links{Seen: append(tokens(EmailToken, seen(f, seenEmail)), tokens(PhoneToken, phones)...)}
+func LinksOf(f *fact.Fact, o *Options) Links { return Read(f, o).Links }
+
+// links are the tokens of a fact that was read.
+func (r *Reading) links() Links {
+	phones := seen(r.Fact, seenPhone)
+	l := Links{Seen: append(tokens(EmailToken, seen(r.Fact, seenEmail)), tokens(PhoneToken, phones)...)}
+	linking := slices.Clone(r.given.Phones)
 	for _, p := range phones {
-		g.Phones = appendNew(g.Phones, p)
+		linking = appendNew(linking, p)
 	}
-	l.Now = slices.Concat(tokens(EmailToken, g.Emails), tokens(PhoneToken, g.Phones),
-		tokens(IdentityToken, g.Identities), tokens(RefToken, refs(f, attributes)))
+	l.Now = slices.Concat(tokens(EmailToken, r.given.Emails), tokens(PhoneToken, linking),
+		tokens(IdentityToken, r.given.Identities), tokens(RefToken, refs(r.Fact, r.attributes)))
 	return l
 }
 

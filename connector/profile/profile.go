@@ -91,10 +91,23 @@ type Profile struct {
 // Build computes the profile of one customer from all its facts. shared says
 // which phones do not count as the customer's own.
 func Build(facts []*fact.Fact, shared map[string]bool, o *Options) *Profile {
+	read := make([]*Reading, len(facts))
+	for i, f := range facts {
+		read[i] = Read(f, o)
+	}
+	return BuildRead(read, shared, o)
+}
+
+// BuildRead is Build of facts that were read with the same options. It puts them in
+// another order.
+func BuildRead(facts []*Reading, shared map[string]bool, o *Options) *Profile {
+	slices.SortFunc(facts, func(a, b *Reading) int {
+		return cmp.Or(cmp.Compare(b.at, a.at), strings.Compare(b.SID, a.SID))
+	})
 	b := &builder{
 		Profile:  &Profile{Metrics: map[string]any{}, SharedPhones: map[string]bool{}},
 		o:        o,
-		readings: readings(facts, o),
+		readings: facts,
 	}
 	b.sort()
 	b.group()
@@ -114,31 +127,33 @@ type builder struct {
 	*Profile
 	o *Options
 	// readings are the facts with what was read from each once, newest first.
-	readings []reading
+	readings []*Reading
 	// tasks and threads are all, in scope or not; Profile holds those in scope.
 	tasks   []*Task
 	threads []*Thread
 }
 
-// reading is a fact with its attributes and identifiers.
-type reading struct {
+// Reading is a fact with what was read from it once: its attributes, its identifiers
+// and where they lead. It is good until the fact changes.
+type Reading struct {
 	*fact.Fact
+	// Links are the tokens of the fact; of agents and queues there are none.
+	Links      Links
 	attributes map[string]any
 	given      Given
 	at         int64 // of its newest attribute or moment
 }
 
-// readings reads every fact once, and orders them newest first.
-func readings(facts []*fact.Fact, o *Options) []reading {
-	out := make([]reading, 0, len(facts))
-	for _, f := range facts {
-		attributes := fact.Newest(f)
-		out = append(out, reading{f, attributes, identifiers(f, attributes, o), newestAt(f)})
+// Read reads a fact.
+func Read(f *fact.Fact, o *Options) *Reading {
+	r := &Reading{Fact: f}
+	if f.Kind == fact.Worker || f.Kind == fact.Queue {
+		return r
 	}
-	slices.SortFunc(out, func(a, b reading) int {
-		return cmp.Or(cmp.Compare(b.at, a.at), strings.Compare(b.SID, a.SID))
-	})
-	return out
+	r.attributes, r.at = fact.Newest(f), newestAt(f)
+	r.given = identifiers(f, r.attributes, o)
+	r.Links = r.links()
+	return r
 }
 
 func newestAt(f *fact.Fact) int64 {

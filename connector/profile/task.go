@@ -48,7 +48,7 @@ type reservation struct {
 	created, accepted, wrapup, completed, refused time.Time
 }
 
-func newTask(r reading, o *Options) *Task {
+func newTask(r *Reading, o *Options) *Task {
 	f := r.Fact
 	t := &Task{Fact: f, SID: f.SID, Attributes: r.attributes}
 	t.Channel = channelOf(f, t.Attributes)

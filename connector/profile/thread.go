@@ -22,7 +22,7 @@ type Thread struct {
 	groups []*Group
 }
 
-func newThread(r reading, o *Options) *Thread {
+func newThread(r *Reading, o *Options) *Thread {
 	t := &Thread{
 		Fact: r.Fact, SID: r.SID, Attributes: r.attributes,
 		CreatedAt: r.Time(fact.Created), ClosedAt: r.Time(fact.Closed),
