@@ -2,10 +2,13 @@ package sqlstore
 
 import (
 	"bytes"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"flexbrevo/connector/store/storetest/pgtest"
 )
 
 // TestArraysAreWhatPgxWrites compares columns with what pgx makes of the same values.
@@ -45,6 +48,37 @@ func TestArraysAreWhatPgxWrites(t *testing.T) {
 		other, err := ours.Encode(c.oid, pgtype.BinaryFormatCode, c.same, []byte("before"))
 		if err != nil || !bytes.Equal(other, want) {
 			t.Errorf("%s that are no column: %v\n%x, want\n%x", c.name, err, other, want)
+		}
+	}
+}
+
+// TestPostgresWithoutPreparedStatements uses every way of pgx to send a statement that a
+// URL may name: poolers ask for some.
+func TestPostgresWithoutPreparedStatements(t *testing.T) {
+	t.Parallel()
+	var server pgtest.Server
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		u, err := url.Parse(server.Database(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		q.Set("default_query_exec_mode", mode)
+		u.RawQuery = q.Encode()
+		s, err := Open(t.Context(), u.String(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		arrive(t, s, 0, 3)
+		waiting, err := s.LoadUndigested(t.Context(), "c", 9)
+		if err != nil || len(waiting) != 3 {
+			t.Errorf("%s: %d records, %v", mode, len(waiting), err)
 		}
 	}
 }

@@ -3,16 +3,17 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"time"
 )
 
 const (
 	// besidePages is from how many pages of SQLite's log on they are moved into the
 	// database beside the connection that writes.
-	besidePages = 1000
+	besidePages = 500
 	// inlinePages is from how many on that connection moves what is left itself, so that
 	// the log begins anew: under writing that never rests it would grow for ever.
-	inlinePages = 8000
+	inlinePages = 4000
 	// logRest is how long at least one look at the log comes after another.
 	logRest = 20 * time.Millisecond
 )
@@ -22,15 +23,19 @@ const (
 // connection that writes does it later.
 type checkpointer struct {
 	db     *sql.DB
+	logger *slog.Logger
 	grew   chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
 // newCheckpointer begins to look after the log of the file at path, until close.
-func newCheckpointer(path string) *checkpointer {
+func newCheckpointer(path string, logger *slog.Logger) *checkpointer {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &checkpointer{db: openFileDB(path, "rw", "deferred", checkpointCache), grew: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
+	c := &checkpointer{
+		db: openFileDB(path, "rw", "deferred", checkpointCache), logger: logger,
+		grew: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
+	}
 	c.db.SetMaxOpenConns(1)
 	go c.run(ctx)
 	return c
@@ -49,15 +54,21 @@ func (c *checkpointer) committed() {
 
 func (c *checkpointer) run(ctx context.Context) {
 	defer close(c.done)
+	failed := false
 	for {
 		select {
 		case <-c.grew:
 		case <-ctx.Done():
 			return
 		}
-		if c.look(ctx, `PRAGMA wal_checkpoint(NOOP)`) >= besidePages {
-			c.look(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
+		pages, err := c.look(ctx, `PRAGMA wal_checkpoint(NOOP)`)
+		if err == nil && pages >= besidePages {
+			_, err = c.look(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
 		}
+		if err != nil && !failed && ctx.Err() == nil {
+			c.logger.Warn("the log of the store cannot be moved into its file beside the writing; whoever writes does it", "err", wrap(ctx, "checkpoint", err))
+		}
+		failed = err != nil
 		select {
 		case <-time.After(logRest):
 		case <-ctx.Done():
@@ -67,13 +78,11 @@ func (c *checkpointer) run(ctx context.Context) {
 }
 
 // look returns how many pages of the log are not in the database after a pragma that
-// tells; none where it cannot be told.
-func (c *checkpointer) look(ctx context.Context, pragma string) int {
+// tells.
+func (c *checkpointer) look(ctx context.Context, pragma string) (int, error) {
 	var busy, pages, moved int
-	if err := c.db.QueryRowContext(ctx, pragma).Scan(&busy, &pages, &moved); err != nil {
-		return 0
-	}
-	return pages - moved
+	err := c.db.QueryRowContext(ctx, pragma).Scan(&busy, &pages, &moved)
+	return pages - moved, err
 }
 
 // close ends what is under way. A nil checkpointer has nothing to end.

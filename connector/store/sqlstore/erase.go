@@ -209,7 +209,7 @@ func (t *tx) dropRefusals(connector string, traces []string) (int, error) {
 // checkpointPatience is how long Flush waits for readers of old pages.
 const checkpointPatience = 30 * time.Second
 
-var errReaders = errors.New("somebody reads an older state of the store all the time")
+var errReaders = errors.New("somebody reads an older state of the store all the time, or moves its log")
 
 // Flush implements store.Forgetter. PostgreSQL's log is the server's. Between two tries
 // others may write.
@@ -237,7 +237,7 @@ func (s *Store) Flush(ctx context.Context) error {
 }
 
 // truncateLog brings all pages into the database file and cuts the log off, or says
-// that a reader of an older state keeps it from that.
+// that a reader of an older state, or whoever else moves pages, keeps it from that.
 func truncateLog(ctx context.Context, ss *session) (bool, error) {
 	var busy, pages, moved int
 	found, err := ss.query(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`, nil)

@@ -44,7 +44,9 @@ func (s *Store) measure(ctx context.Context, d *store.Digest) {
 	}
 	s.unmeasured.Store(0)
 	if err := s.write(ctx, "measure tables", measureGrown); err != nil {
-		s.options.Logger.Debug("tables cannot be measured", "err", err)
+		s.unmeasurable.Do(func() {
+			s.options.Logger.Warn("tables cannot be measured: PostgreSQL may read more than it needs", "err", err)
+		})
 	}
 }
 
@@ -57,7 +59,7 @@ func measureGrown(t *tx) error {
 	err := t.query(`
 		SELECT r.name FROM {rows name:text} AS r
 		WHERE pg_relation_size(to_regclass(r.name)) > (
-			SELECT 4 * 8192 * GREATEST(c.relpages, 2) FROM pg_class c WHERE c.oid = to_regclass(r.name))`, func(r row) error {
+			SELECT CAST(GREATEST(c.relpages, 2) AS BIGINT) * 4 * 8192 FROM pg_class c WHERE c.oid = to_regclass(r.name))`, func(r row) error {
 		var table string
 		err := r.Scan(&table)
 		grown = append(grown, table+" ("+measured[table]+")")

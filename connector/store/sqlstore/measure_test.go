@@ -59,6 +59,16 @@ func TestPostgresKnowsTablesOfAFirstLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// As if the largest tables had half a gigabyte and more.
+	err = s.write(t.Context(), "grow", func(tx *tx) error {
+		if _, err := tx.exec(`UPDATE pg_class SET relpages = 2000000000 WHERE relname IN ('records', 'facts')`); err != nil {
+			return err
+		}
+		return measureGrown(tx)
+	})
+	if err != nil {
+		t.Errorf("large tables: %v", err)
+	}
 	if waiting, err := s.LoadUndigested(t.Context(), "c", 1); err != nil || len(waiting) != 0 {
 		t.Errorf("%d records wait, %v", len(waiting), err)
 	}

@@ -53,9 +53,16 @@ func openPostgres(ctx context.Context, url string, opts Options) (*Store, error)
 // next ANALYZE, which in a first load comes long after the table has grown. A bitmap
 // scan collects all it finds where an index scan ends at the limit, and seems cheaper
 // as long as the table seems empty.
+//
+// What is written without asking the server for types, as some poolers want it, would have
+// no types for whole columns: they are asked for, without keeping a statement.
 func configure(config *pgx.ConnConfig) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTime
+	}
+	switch config.DefaultQueryExecMode {
+	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
+		config.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	}
 	for name, value := range map[string]string{
 		"application_name": "flexbrevo", "timezone": "UTC", "client_encoding": "UTF8",

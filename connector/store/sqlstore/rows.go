@@ -27,7 +27,7 @@ func (r rows) size() int { return r[0].size() }
 
 // pieceBytes is about how much of a table with bytes goes into one statement on SQLite,
 // which keeps a copy of it meanwhile.
-const pieceBytes = 256 << 10
+const pieceBytes = 64 << 10
 
 // piece returns where the statement ends that begins with row from: at the end, or,
 // where a column is bytes, when they are enough.

@@ -20,10 +20,14 @@ import (
 const (
 	// sqliteReaders is how many questions SQLite answers at once.
 	sqliteReaders = 4
+	// pageSize is that of a new file. A record with its body takes 2.5 KB: one fits in 4 KB,
+	// three in 8.
+	pageSize = 8192
 	// writerCache and readerCache are how many KB of pages the connection that writes
 	// and each of those that read keep. Each fills in time, whatever the size of the
-	// database; what is not there comes from the system's own cache.
-	writerCache, readerCache = 4000, 1000
+	// database; what is not there comes from the system's own cache. Those that read begin
+	// anew with each transaction that follows a change.
+	writerCache, readerCache = 4000, 300
 	// checkpointCache is the same for the connection that moves pages, which keeps none.
 	checkpointCache = 100
 	// lockPatience is how long a pipeline waits for the file's lock, which another
@@ -52,7 +56,7 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 		if _, err := os.Stat(path); err != nil {
 			return missing(err)
 		}
-	} else if err := createPrivate(path); err != nil {
+	} else if err := create(ctx, path); err != nil {
 		return err
 	}
 	if s.options.Pipeline && !s.options.ReadOnly {
@@ -80,7 +84,7 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 	}
 	s.readers = readers
 	if !s.options.ReadOnly {
-		s.log = newCheckpointer(path)
+		s.log = newCheckpointer(path, s.options.Logger)
 	}
 	if s.options.Pipeline && !s.options.ReadOnly {
 		return s.voidLeases(ctx)
@@ -106,6 +110,20 @@ func openFileDB(path, mode, txlock string, cacheKB int) *sql.DB {
 		panic("sqlstore: driver is not registered: " + err.Error()) // it is imported above
 	}
 	return db
+}
+
+// create makes sure that there is a file, with pages of pageSize where it is new.
+func create(ctx context.Context, path string) error {
+	if err := createPrivate(path); err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > 0 {
+		return err
+	}
+	db := openFileDB(path, "rw", "immediate", checkpointCache)
+	db.SetMaxOpenConns(1)
+	_, err := db.ExecContext(ctx, fmt.Sprintf(`PRAGMA journal_mode = DELETE; PRAGMA page_size = %d; VACUUM`, pageSize))
+	return errors.Join(err, db.Close())
 }
 
 // createPrivate makes sure that the file exists and that nobody else may read it;

@@ -41,6 +41,8 @@ type Store struct {
 	log     *checkpointer // nil where the database looks after its log itself
 	// unmeasured is how many records were digested since tables were looked at, see measure.
 	unmeasured atomic.Int64
+	// unmeasurable tells once that tables cannot be measured.
+	unmeasurable sync.Once
 	// release gives back what the operating system holds for us.
 	release func() error
 	closing sync.Once
