@@ -6,10 +6,10 @@ import (
 )
 
 // How the collector is set where the environment does not say. What is alive at once is
-// a few pages and two batches, about 10 MB, so that it is the limit that counts under load.
-// It is soft: where more is needed,
-// the collector works harder and nothing fails. A smaller percentage
-// saves nothing then, and took up to a third more processor time (docs/scale.md).
+// a few pages and two batches, about 10 MB, so that it is the limit that counts under
+// load. It is soft: where more is needed, the collector works harder and nothing fails. A
+// smaller percentage saves nothing then, and took up to a third more processor time
+// (docs/scale.md).
 const (
 	collectAt   = 200      // per cent of what is alive
 	memoryLimit = 32 << 20 // bytes, the runtime's own included
