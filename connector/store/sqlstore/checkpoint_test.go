@@ -2,12 +2,15 @@ package sqlstore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
@@ -99,5 +102,29 @@ func TestSQLiteIsNewEnough(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNewFileIsOpenedByManyAtOnce: whoever comes first makes it, and nobody finds half of it.
+func TestNewFileIsOpenedByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		dir := t.TempDir()
+		var all errgroup.Group
+		for range 4 {
+			all.Go(func() error {
+				s, err := Open(t.Context(), "sqlite://"+filepath.Join(dir, "s.db"), Options{})
+				if err != nil {
+					return err
+				}
+				return errors.Join(s.Ping(t.Context()), s.Close())
+			})
+		}
+		if err := all.Wait(); err != nil {
+			t.Error(err)
+		}
+		if left, err := filepath.Glob(filepath.Join(dir, "*.new-*")); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
 	}
 }

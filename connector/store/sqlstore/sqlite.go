@@ -104,6 +104,10 @@ func openFileDB(path, mode, txlock string, cacheKB int) *sql.DB {
 	if mode != "ro" {
 		query["_pragma"] = append(query["_pragma"], "journal_mode(WAL)", "journal_size_limit(67108864)")
 	}
+	return openURL(path, query)
+}
+
+func openURL(path string, query url.Values) *sql.DB {
 	name := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: query.Encode()}
 	db, err := sql.Open("sqlite", name.String())
 	if err != nil {
@@ -112,18 +116,31 @@ func openFileDB(path, mode, txlock string, cacheKB int) *sql.DB {
 	return db
 }
 
-// create makes sure that there is a file, with pages of pageSize where it is new.
+// create makes sure that there is a file, with pages of pageSize where it is new. Those
+// who open a new file at the same moment must all find it whole, so it is made beside its
+// place; where that cannot be done, it has the pages that SQLite gives it.
 func create(ctx context.Context, path string) error {
-	if err := createPrivate(path); err != nil {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		_ = createWithPages(ctx, path)
+	}
+	return createPrivate(path)
+}
+
+func createWithPages(ctx context.Context, path string) (err error) {
+	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // for nobody else to read
+	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(path); err != nil || info.Size() > 0 {
+	defer func() { err = errors.Join(err, os.Remove(draft.Name())) }()
+	if err := draft.Close(); err != nil {
 		return err
 	}
-	db := openFileDB(path, "rw", "immediate", checkpointCache)
-	db.SetMaxOpenConns(1)
-	_, err := db.ExecContext(ctx, fmt.Sprintf(`PRAGMA journal_mode = DELETE; PRAGMA page_size = %d; VACUUM`, pageSize))
-	return errors.Join(err, db.Close())
+	db := openURL(draft.Name(), url.Values{"_pragma": {fmt.Sprintf("page_size(%d)", pageSize)}})
+	_, err = db.ExecContext(ctx, `VACUUM`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	return os.Link(draft.Name(), path) // not in the place of another's
 }
 
 // createPrivate makes sure that the file exists and that nobody else may read it;
