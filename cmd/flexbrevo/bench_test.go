@@ -1,8 +1,9 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,7 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"syscall"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,21 +132,44 @@ func syncOnce(b *testing.B, w *world.World, dir, store string) spent {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TWILIO_ACCOUNT_SID="+w.AccountSID, "TWILIO_AUTH_TOKEN="+w.AuthToken,
 		"TWILIO_URL="+stand(twiliosim.New(twiliosim.Options{World: w})), "BREVO_URL="+stand(brevo), "STORE="+store)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
 	began := time.Now()
-	out, err := cmd.Output()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		b.Fatalf("%v\n%s", err, exit.Stderr)
-	} else if err != nil {
+	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
+	}
+	peak := residentPeak(cmd.Process.Pid)
+	if err := cmd.Wait(); err != nil {
+		b.Fatalf("%v\n%s", err, &said)
 	}
 	s := spent{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
 	var report struct{ Digested int }
-	if err := json.Unmarshal(out, &report); err != nil || report.Digested == 0 {
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil || report.Digested == 0 {
 		b.Fatalf("%v, %d records", err, report.Digested)
 	}
 	s.records = report.Digested
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		s.residentAtPeak = float64(usage.Maxrss) / 1024
-	}
+	s.residentAtPeak = <-peak
 	return s
+}
+
+// residentPeak follows the highest resident memory of a process, in MB, until it has ended. What the system tells of an
+// ended child is no measure: it begins with what its parent had when it started it. 0 where there is no /proc.
+func residentPeak(pid int) <-chan float64 {
+	peak := make(chan float64, 1)
+	go func() {
+		highest := 0.0
+		for {
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			_, after, running := strings.Cut(string(status), "VmHWM:")
+			if err != nil || !running { // of a process that has ended it has none
+				peak <- highest
+				return
+			}
+			if kb, err := strconv.ParseFloat(strings.Fields(after)[0], 64); err == nil {
+				highest = kb / 1024
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	return peak
 }
