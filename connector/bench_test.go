@@ -42,17 +42,8 @@ store: {url: "${STORE}"}
 server: {listen: "${LISTEN:-127.0.0.1:0}", admin_listen: "127.0.0.1:0", public_url: "https://connector.example.com"}
 `
 
-// durable is the PostgreSQL of benchmarks. TestMain is not needed for it: a
-// benchmark that starts it stops it.
-func durable(b *testing.B) *pgtest.Server {
-	s := &pgtest.Server{Durable: true}
-	b.Cleanup(func() {
-		if err := s.Stop(); err != nil {
-			b.Error(err)
-		}
-	})
-	return s
-}
+// durable is the PostgreSQL of a benchmark, which writes to its disk before it acknowledges.
+func durable(b *testing.B) *pgtest.Server { return pgtest.Own(b, &pgtest.Server{Durable: true}) }
 
 // BenchmarkSync is the whole way of a day's records, pull to settled, on both
 // databases: records/s is the figure of design section 8, captured/s that of its

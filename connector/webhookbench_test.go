@@ -26,7 +26,6 @@ import (
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/store/sqlstore"
-	"flexbrevo/connector/store/storetest/pgtest"
 	"flexbrevo/connector/webhook"
 )
 
@@ -86,12 +85,7 @@ func benchSQLite(b *testing.B) store.Store {
 }
 
 func benchPostgres(b *testing.B) store.Store {
-	server := &pgtest.Server{Durable: true}
-	b.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			b.Error(err)
-		}
-	})
+	server := durable(b)
 	return benchOpen(b, server.Database(b))
 }
 

@@ -67,12 +67,7 @@ func BenchmarkPullToSettled(b *testing.B) {
 		benchSync(b, w, func(dir string) string { return "sqlite://" + filepath.Join(dir, "bench.db") }, nil)
 	})
 	b.Run("postgres", func(b *testing.B) {
-		server := &pgtest.Server{Durable: true}
-		b.Cleanup(func() {
-			if err := server.Stop(); err != nil {
-				b.Error(err)
-			}
-		})
+		server := pgtest.Own(b, &pgtest.Server{Durable: true})
 		benchSync(b, w, func(string) string { return server.Database(b) }, server.Processor)
 	})
 }

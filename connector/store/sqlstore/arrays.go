@@ -95,30 +95,16 @@ func (c moments) appendElement(b []byte, i int) []byte {
 }
 
 func (c texts) element() uint32 { return pgtype.TextOID }
+func (c texts) room() int       { return bytesIn(c) }
 func (c texts) nulls() bool     { return false }
-
-func (c texts) room() int {
-	n := 0
-	for _, s := range c {
-		n += len(s)
-	}
-	return n
-}
 
 func (c texts) appendElement(b []byte, i int) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(c[i]))), c[i]...)
 }
 
 func (c blobs) element() uint32 { return pgtype.ByteaOID }
+func (c blobs) room() int       { return bytesIn(c) }
 func (c blobs) nulls() bool     { return slices.ContainsFunc(c, isNil) }
-
-func (c blobs) room() int {
-	n := 0
-	for _, s := range c {
-		n += len(s)
-	}
-	return n
-}
 
 func (c blobs) appendElement(b []byte, i int) []byte {
 	if c[i] == nil {
@@ -128,3 +114,11 @@ func (c blobs) appendElement(b []byte, i int) []byte {
 }
 
 func isNil(b []byte) bool { return b == nil }
+
+func bytesIn[T string | []byte](column []T) int {
+	n := 0
+	for _, s := range column {
+		n += len(s)
+	}
+	return n
+}

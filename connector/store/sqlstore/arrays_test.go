@@ -70,12 +70,7 @@ func TestArraysAreWrittenInOnePiece(t *testing.T) {
 // URL may name: poolers ask for some.
 func TestPostgresWithoutPreparedStatements(t *testing.T) {
 	t.Parallel()
-	var server pgtest.Server
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := pgtest.Own(t, &pgtest.Server{})
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		u, err := url.Parse(server.Database(t))
 		if err != nil {

@@ -16,12 +16,7 @@ import (
 // limit, not collected and sorted for every batch.
 func TestPostgresPlansInABurst(t *testing.T) {
 	t.Parallel()
-	var server pgtest.Server
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := pgtest.Own(t, &pgtest.Server{})
 	s, err := Open(t.Context(), server.Database(t), Options{})
 	if err != nil {
 		t.Fatal(err)

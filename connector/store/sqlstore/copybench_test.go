@@ -17,12 +17,7 @@ import (
 // bodies into a table without an index on the same server, which writes to its disk before it acknowledges: of-copy is
 // the part of the machine's own limit that capture reaches, whatever else the machine does meanwhile.
 func BenchmarkCaptureAgainstCopy(b *testing.B) {
-	server := &pgtest.Server{Durable: true}
-	b.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			b.Error(err)
-		}
-	})
+	server := pgtest.Own(b, &pgtest.Server{Durable: true})
 	url := server.Database(b)
 	s := open(b, url, sqlstore.Options{})
 	conn, err := pgx.Connect(b.Context(), url)

@@ -37,12 +37,7 @@ func BenchmarkGrown(b *testing.B) {
 		grown(b, s, rows)
 	})
 	b.Run("postgres", func(b *testing.B) {
-		var server pgtest.Server
-		b.Cleanup(func() {
-			if err := server.Stop(); err != nil {
-				b.Error(err)
-			}
-		})
+		server := pgtest.Own(b, &pgtest.Server{})
 		s, err := Open(b.Context(), server.Database(b), Options{})
 		if err != nil {
 			b.Fatal(err)

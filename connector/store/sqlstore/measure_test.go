@@ -16,12 +16,7 @@ import (
 // at a minute later. -1 stands for never.
 func TestPostgresKnowsTablesOfAFirstLoad(t *testing.T) {
 	t.Parallel()
-	var server pgtest.Server
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := pgtest.Own(t, &pgtest.Server{})
 	s, err := Open(t.Context(), server.Database(t), Options{})
 	if err != nil {
 		t.Fatal(err)

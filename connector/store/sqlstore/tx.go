@@ -109,8 +109,8 @@ func (t *tx) keepPlans() error {
 	return t.session.do(t.ctx, t.dialect.keepPlans)
 }
 
-// exec runs a statement, in pieces where the dialect needs that, and returns how many rows it changed. Rows come last in args. A statement with
-// empty rows is not run.
+// exec runs a statement, in pieces where the dialect needs that, and returns how many
+// rows it changed. Rows come last in args. A statement with empty rows is not run.
 func (t *tx) exec(shared string, args ...any) (int, error) {
 	text := t.dialect.render(shared)
 	scalars, tables := split(args)

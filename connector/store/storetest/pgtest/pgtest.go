@@ -60,6 +60,17 @@ type Server struct {
 var errNoBinaries = errors.New("no PostgreSQL found: install its server (initdb and postgres in PATH or below " +
 	"/usr/lib/postgresql), or set " + URLVariable)
 
+// Own is a server for one test or benchmark alone, and is stopped with it.
+func Own(t testing.TB, s *Server) *Server {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
 // Database returns the URL of a new database that goes with the test: empty, or as
 // Prepare made it.
 // Without PostgreSQL the test is skipped, and fails where CI is set.
