@@ -60,7 +60,7 @@ func (d *Digest) SweepOwed(ctx context.Context, lease store.Lease, s Sweep) (Swe
 	for _, key := range keys { // nothing new is told of a fact, so it comes as it is
 		b.add(&fact.Fact{Kind: key.Kind, SID: key.SID}, record.Backfill)
 	}
-	out, err := d.compute(ctx, b)
+	out, err := d.compute(ctx, b, nil)
 	switch {
 	case poisonous(ctx, err) && len(ids) > 1:
 		s.Customers = 1

@@ -90,81 +90,28 @@ type Digested struct {
 	More bool
 }
 
-// turns is how many batches Once digests at most: whoever waits for it waits no longer
-// than these take.
-const turns = 8
-
-// Once digests the next batches of waiting records under the lease; while one is
-// written the next is read. It returns zero Records when none waits, and beside an error
-// what was done before it.
-func (d *Digest) Once(ctx context.Context, lease store.Lease) (Digested, error) {
-	var sum Digested
-	next := d.take(ctx, nil)
-	for turn := 1; next != nil; turn++ {
-		t := <-next
-		if t.err != nil || len(t.records) == 0 {
-			return sum, t.err
-		}
-		sum.More, next = len(t.records) == d.o.Batch, nil
-		if sum.More && turn < turns {
-			next = d.take(ctx, t.records)
-		}
-		done, err := d.together(ctx, lease, t.batch)
-		if poisonous(ctx, err) {
-			d.o.Logger.Warn("a batch cannot be digested whole", "connector", d.o.Connector, "count", len(t.records), "err", err)
-			done, err = d.apart(ctx, lease, t.records)
-		}
-		sum.add(done)
-		if err != nil {
-			if next != nil {
-				<-next // nothing is left running
-			}
-			return sum, err
-		}
-	}
-	return sum, nil
-}
-
-// taken are records that were loaded and decoded.
-type taken struct {
-	records []record.Record
-	batch   *batch
-	err     error
-}
-
-// take loads and decodes the next records that wait, beside those being digested.
-func (d *Digest) take(ctx context.Context, beside []record.Record) <-chan taken {
-	ids := make([]int64, len(beside))
-	for i, r := range beside {
-		ids[i] = r.ID
-	}
-	out := make(chan taken, 1)
-	go func() {
-		records, err := d.o.Store.LoadUndigested(ctx, d.o.Connector, d.o.Batch, ids...)
-		t := taken{records: records, err: err}
-		if err == nil {
-			t.batch = d.read(records)
-		}
-		out <- t
-	}()
-	return out
-}
-
-// together digests records in one transaction.
+// together digests a batch in one transaction.
 func (d *Digest) together(ctx context.Context, lease store.Lease, b *batch) (Digested, error) {
-	b.at = d.o.Clock()
-	out, err := d.compute(ctx, b)
+	out, err := d.compute(ctx, b, nil)
 	if err != nil {
 		return Digested{}, err
 	}
+	return d.save(ctx, lease, b, out)
+}
+
+// save writes what was computed of a batch, in one transaction.
+func (d *Digest) save(ctx context.Context, lease store.Lease, b *batch, out *store.Digest) (Digested, error) {
 	if err := d.o.Store.SaveDigest(ctx, lease, out); err != nil {
 		return Digested{}, fmt.Errorf("save digest: %w", err)
 	}
-	return Digested{Records: len(b.results), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile(), Buried: len(out.Buried)}, nil
+	return Digested{Records: len(out.Records), Changes: len(out.Contacts) + len(out.Events), Hints: b.worthwhile(), Buried: len(out.Buried)}, nil
 }
 
-// compute loads what a batch touches and computes what follows from it.
-func (d *Digest) compute(ctx context.Context, b *batch) (out *store.Digest, err error) {
+// compute loads what a batch touches and computes what follows from it. Beside is what
+// is being saved meanwhile, nil for nothing; where the batch touches the same after all,
+// compute gives errMeets, and the batch is spoilt.
+func (d *Digest) compute(ctx context.Context, b *batch, beside *reach) (out *store.Digest, err error) {
+	b.at = d.o.Clock()
 	if b.backfill, err = d.backfill(ctx); err != nil {
 		return nil, fmt.Errorf("load backfill: %w", err)
 	}
@@ -175,6 +122,9 @@ func (d *Digest) compute(ctx context.Context, b *batch) (out *store.Digest, err 
 		if err := d.load(ctx, b); err != nil {
 			return fmt.Errorf("load neighbours: %w", err)
 		}
+		if beside.meets(b) {
+			return errMeets
+		}
 		out = d.work(b)
 		return d.withoutTold(ctx, out)
 	})
@@ -182,15 +132,12 @@ func (d *Digest) compute(ctx context.Context, b *batch) (out *store.Digest, err 
 
 // batch is one digest on its way.
 type batch struct {
-	at      time.Time
-	results []store.RecordResult
-	// tellers are the records, in the order of results; buried and tombs are what
-	// follows from those of people who were forgotten.
+	at time.Time
+	// tellers are the records; buried and tombs are what follows from those of people
+	// who were forgotten.
 	tellers []teller
 	buried  []store.BuriedRecord
 	tombs   []store.Tomb
-	hints   []datedHint
-	spells  []keyedSpell
 	// deltas are what the records tell, merged by fact, with the most urgent lane.
 	deltas map[fact.Key]*fact.Fact
 	lanes  map[fact.Key]record.Lane
@@ -199,8 +146,9 @@ type batch struct {
 	// known is what the store already has around them.
 	known *store.Neighbours
 	facts map[fact.Key]*state
-	// touched are the tokens that the store was asked for.
+	// touched and asked are the tokens and the facts that the store was asked for.
 	touched map[store.Token]bool
+	asked   map[fact.Key]bool
 	// states are the facts that may belong to a customer, in a fixed order, and
 	// components how they belong together; shared are the phones that link nobody.
 	states     []*state
@@ -224,10 +172,24 @@ type state struct {
 	read    *profile.Reading
 }
 
-// read decodes records. One that cannot be read fails alone and is kept.
-func (d *Digest) read(records []record.Record) *batch {
-	b := &batch{at: d.o.Clock(), interactions: d.o.Interactions, deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
-	b.results = make([]store.RecordResult, 0, len(records))
+// teller is a record of a batch with what it tells.
+type teller struct {
+	record record.Record
+	result store.RecordResult
+	facts  []fact.Key
+	hints  []Hint
+	spells []Spell
+	// buried is set when it tells of somebody who was forgotten.
+	buried bool
+}
+
+func (d *Digest) newBatch() *batch {
+	return &batch{interactions: d.o.Interactions, deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
+}
+
+// read decodes records into a batch. One that cannot be read fails alone and is kept.
+func (d *Digest) read(records []record.Record, into *batch) *batch {
+	into.tellers = slices.Grow(into.tellers, len(records))
 	for _, r := range records {
 		decoded, err := Decoded{Ignored: store.ForgottenReason}, error(nil)
 		if len(r.Body) > 0 { // else it was emptied
@@ -241,23 +203,37 @@ func (d *Digest) read(records []record.Record) *batch {
 		case decoded.Ignored != "":
 			result.State, result.Reason = store.Ignored, decoded.Ignored
 		}
-		b.results = append(b.results, result)
-		if d.o.Graves != nil {
-			b.tellers = append(b.tellers, teller{record: r, facts: keysTold(decoded.Facts)})
-		}
-		if r.Lane != record.Backfill { // of the past there is nothing new to read
-			for _, h := range decoded.Hints {
-				b.hints = append(b.hints, datedHint{h, r.At})
-			}
-		}
-		for _, f := range decoded.Facts {
-			b.add(f, r.Lane)
-		}
-		for _, s := range decoded.Spells {
-			b.spells = append(b.spells, keyedSpell{s, r.Key})
-		}
+		into.tell(r, result, decoded)
 	}
-	return b
+	return into
+}
+
+// tell adds what a record tells to a batch.
+func (b *batch) tell(r record.Record, result store.RecordResult, decoded Decoded) {
+	t := teller{record: r, result: result, facts: keysTold(decoded.Facts), spells: decoded.Spells}
+	if r.Lane != record.Backfill { // of the past there is nothing new to read
+		t.hints = decoded.Hints
+	}
+	for _, f := range decoded.Facts {
+		b.add(f, r.Lane)
+	}
+	b.tellers = append(b.tellers, t)
+}
+
+func (b *batch) records() []record.Record {
+	out := make([]record.Record, len(b.tellers))
+	for i := range b.tellers {
+		out[i] = b.tellers[i].record
+	}
+	return out
+}
+
+func (b *batch) results() []store.RecordResult {
+	out := make([]store.RecordResult, len(b.tellers))
+	for i := range b.tellers {
+		out[i] = b.tellers[i].result
+	}
+	return out
 }
 
 func keysTold(facts []*fact.Fact) []fact.Key {
@@ -301,12 +277,25 @@ func rawFact(raw RawEvent, at time.Time) *fact.Fact {
 	return f
 }
 
+// readDeltas reads what the records tell by itself, as far as it was not read yet.
+func (d *Digest) readDeltas(b *batch) {
+	if b.told == nil {
+		b.told = make(map[fact.Key]*profile.Reading, len(b.deltas))
+	}
+	for key, f := range b.deltas {
+		if b.told[key] == nil {
+			b.told[key] = profile.Read(f, &d.o.Profile)
+		}
+	}
+}
+
 // add joins what a record tells of a fact to the batch, whose it is from then on.
 func (b *batch) add(f *fact.Fact, lane record.Lane) {
 	key := f.Key()
 	if known, ok := b.deltas[key]; ok {
 		known.Merge(f)
 		f.Free()
+		delete(b.told, key)
 		b.lanes[key] = min(b.lanes[key], lane)
 		return
 	}
@@ -320,10 +309,9 @@ func (b *batch) add(f *fact.Fact, lane record.Lane) {
 func (d *Digest) load(ctx context.Context, b *batch) error {
 	tokens := map[store.Token]bool{}
 	keys := make(map[fact.Key]bool, 2*len(b.deltas))
-	b.told = make(map[fact.Key]*profile.Reading, len(b.deltas))
-	for key, f := range b.deltas {
+	d.readDeltas(b)
+	for key := range b.deltas {
 		keys[key] = true
-		b.told[key] = profile.Read(f, &d.o.Profile)
 		touch(tokens, keys, b.told[key].Links)
 	}
 	for {
@@ -338,7 +326,7 @@ func (d *Digest) load(ctx context.Context, b *batch) error {
 		}
 		b.touchPeople(tokens)
 		if len(tokens)+len(keys) == before {
-			b.touched = tokens
+			b.touched, b.asked = tokens, keys
 			return nil
 		}
 	}
@@ -411,35 +399,33 @@ func (b *batch) merge(known *store.Neighbours, o *profile.Options) {
 	b.divide(o)
 }
 
-// datedHint is a hint with the moment of the record that gave it.
-type datedHint struct {
-	Hint
-	at time.Time
-}
-
 // worthwhile returns each hint once, without conversations that are known to be
 // closed or were read since, unless one is used again.
 func (b *batch) worthwhile() []Hint {
 	var out []Hint
 	seen := map[Hint]bool{}
-	for _, h := range b.hints {
-		if !seen[h.Hint] && !b.hasRead(h) {
-			out = append(out, h.Hint)
+	for i := range b.tellers {
+		t := &b.tellers[i]
+		for _, h := range t.hints {
+			if !seen[h] && !b.hasRead(h, t.record.At) {
+				out = append(out, h)
+			}
+			seen[h] = true
 		}
-		seen[h.Hint] = true
 	}
 	return out
 }
 
-func (b *batch) hasRead(h datedHint) bool {
+// hasRead says whether what a record of a moment gave as a hint needs no reading.
+func (b *batch) hasRead(h Hint, at time.Time) bool {
 	if h.Task != "" || h.Reservation != "" {
 		return false
 	}
 	s, known := b.facts[fact.Key{Kind: fact.Conversation, SID: h.Conversation}]
 	if h.Began {
-		return !known || !over(s.Fact) || !h.at.After(time.UnixMilli(s.Fact.Values[fact.State].T))
+		return !known || !over(s.Fact) || !at.After(time.UnixMilli(s.Fact.Values[fact.State].T))
 	}
-	return known && (over(s.Fact) || s.ReadAt.After(h.at.Add(10*time.Second)))
+	return known && (over(s.Fact) || s.ReadAt.After(at.Add(10*time.Second)))
 }
 
 // over says that nothing more will be told of a conversation: its thread is closed,

@@ -6,21 +6,18 @@ import (
 	"flexbrevo/connector/profile"
 )
 
-// keyedSpell is a spell with the key of the record that told of it.
-type keyedSpell struct {
-	Spell
-	key string
-}
-
 // spells adds what agents did to their days.
 func (w *worker) spells() {
 	o := &w.d.o.Figures
 	if !o.Agents {
 		return
 	}
-	for _, s := range w.b.spells {
-		w.out.Figured = append(w.out.Figured, s.key)
-		w.out.AgentParts = append(w.out.AgentParts, figures.OfSpell(s.key, s.Worker, s.Activity, s.From, s.To, o)...)
+	for i := range w.b.tellers {
+		t := &w.b.tellers[i]
+		for _, s := range t.spells {
+			w.out.Figured = append(w.out.Figured, t.record.Key)
+			w.out.AgentParts = append(w.out.AgentParts, figures.OfSpell(t.record.Key, s.Worker, s.Activity, s.From, s.To, o)...)
+		}
 	}
 }
 

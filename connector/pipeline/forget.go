@@ -29,14 +29,6 @@ type Graves interface {
 	Hide(connector, key string) string
 }
 
-// teller is a record of a batch with the facts it tells of.
-type teller struct {
-	record record.Record
-	facts  []fact.Key
-	// buried is set when it tells of somebody who was forgotten.
-	buried bool
-}
-
 // Sift empties, before they are stored, records of people who were forgotten, so that
 // nothing of them comes near the disk again; the rest is left as it is. It is asked when
 // records come in, beside a digest, which makes sure of it once more. It may be called
@@ -54,11 +46,7 @@ func (d *Digest) Sift(ctx context.Context, records []record.Record) error {
 		if err != nil {
 			decoded = Decoded{} // told by the digest
 		}
-		b.tellers = append(b.tellers, teller{record: r, facts: keysTold(decoded.Facts)})
-		b.results = append(b.results, store.RecordResult{})
-		for _, f := range decoded.Facts {
-			b.add(f, r.Lane)
-		}
+		b.tell(r, store.RecordResult{}, decoded)
 	}
 	if err := d.bury(ctx, b); err != nil {
 		return err
@@ -108,7 +96,7 @@ func (d *Digest) bury(ctx context.Context, b *batch) error {
 			t.buried = t.buried || is
 		}
 		if t.buried {
-			b.results[i].State, b.results[i].Reason = store.Ignored, store.ForgottenReason
+			t.result.State, t.result.Reason = store.Ignored, store.ForgottenReason
 			b.buried = append(b.buried, store.BuriedRecord{ID: t.record.ID, Key: HiddenKey(d.o.Graves, d.o.Connector, t.record.Key)})
 		}
 	}

@@ -54,7 +54,7 @@ func (d *Digest) apart(ctx context.Context, lease store.Lease, records []record.
 	for len(halves) > 0 {
 		part := halves[0]
 		halves = halves[1:]
-		done, err := d.together(ctx, lease, d.read(part))
+		done, err := d.together(ctx, lease, d.read(part, d.newBatch()))
 		switch {
 		case !poisonous(ctx, err) && err != nil:
 			return sum, err

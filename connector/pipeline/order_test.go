@@ -167,6 +167,12 @@ func capture(t *testing.T, st store.Store, records []record.Record) {
 // everything; more identifiers may be read.
 func newDigest(t *testing.T, st store.Store, emailFrom ...func(map[string]any) string) *pipeline.Digest {
 	t.Helper()
+	return newDigestOf(t, st, 97, emailFrom...)
+}
+
+// newDigestOf digests so many records at once.
+func newDigestOf(t *testing.T, st store.Store, batch int, emailFrom ...func(map[string]any) string) *pipeline.Digest {
+	t.Helper()
 	spec := mapping.Spec{}
 	for source, to := range map[string]string{
 		"attributes.email": "email", "attributes.phone": "SMS", "friendly_name": "FIRSTNAME", "identity": "FLEX_IDENTITY",
@@ -191,7 +197,7 @@ func newDigest(t *testing.T, st store.Store, emailFrom ...func(map[string]any) s
 	}
 	return pipeline.NewDigest(pipeline.DigestOptions{
 		Connector: "c", Account: "a", Store: st, Source: decoder{}, Rules: rules, Profile: o,
-		SupportList: "1", SurveyList: "2", Create: true, Batch: 97, Clock: clock, Logger: quiet,
+		SupportList: "1", SurveyList: "2", Create: true, Batch: batch, Clock: clock, Logger: quiet,
 	})
 }
 

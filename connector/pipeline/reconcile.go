@@ -137,11 +137,7 @@ func (d *Digest) Compare(ctx context.Context, records []record.Record, known map
 		if err != nil {
 			decoded = Decoded{} // it is among the failed records, where an operator sees it
 		}
-		b.tellers = append(b.tellers, teller{record: r, facts: keysTold(decoded.Facts)})
-		b.results = append(b.results, store.RecordResult{})
-		for _, f := range decoded.Facts {
-			b.add(f, r.Lane)
-		}
+		b.tell(r, store.RecordResult{}, decoded)
 	}
 	if err := d.bury(ctx, b); err != nil {
 		return out, err

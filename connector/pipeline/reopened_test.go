@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 )
 
@@ -44,7 +45,7 @@ func TestWhichHintsAreFollowed(t *testing.T) {
 			b.facts[c.known.Key()] = &state{StoredFact: store.StoredFact{Fact: c.known, ReadAt: c.readAt}}
 		}
 		for _, began := range []bool{true, false} {
-			b.hints = []datedHint{{Hint{Conversation: "CH1", Began: began}, at}}
+			b.tellers = []teller{{record: record.Record{At: at}, hints: []Hint{{Conversation: "CH1", Began: began}}}}
 			want := c.ended
 			if began {
 				want = c.began

@@ -113,7 +113,7 @@ func (d *Digest) StageRecords(ctx context.Context, r *Replaying, after int64) (l
 	if err != nil || len(records) == 0 {
 		return after, 0, err
 	}
-	b := d.read(records)
+	b := d.read(records, d.newBatch())
 	if err := d.bury(ctx, b); err != nil {
 		return after, 0, fmt.Errorf("load the forgotten: %w", err)
 	}

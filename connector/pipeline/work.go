@@ -11,7 +11,7 @@ import (
 // batch: facts, customers, tokens, contacts and events.
 func (d *Digest) work(b *batch) *store.Digest {
 	w := &worker{d: d, b: b, out: &store.Digest{
-		Connector: d.o.Connector, Account: d.o.Account, At: b.at, Records: b.results,
+		Connector: d.o.Connector, Account: d.o.Account, At: b.at, Records: b.results(),
 		Buried: b.buried, Tombs: b.tombs, Feed: d.feed,
 	}}
 	w.looseFacts()
