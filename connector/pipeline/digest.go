@@ -161,8 +161,9 @@ type batch struct {
 	left     int
 	// foresight is set where the batch is a replay's.
 	foresight *foresight
-	// interactions says that tasks are open while their interaction is to be read.
-	interactions bool
+	// interactions says that tasks are open while their interaction is to be read,
+	// mentions that whom records without facts may tell of is to be known.
+	interactions, mentions bool
 }
 
 // state is a fact with where it stands.
@@ -174,20 +175,25 @@ type state struct {
 
 // teller is a record of a batch with what it tells.
 type teller struct {
+	// record has no body any more where the batch is digested: bodies are what is large.
 	record record.Record
 	result store.RecordResult
 	facts  []fact.Key
 	hints  []Hint
 	spells []Spell
-	// buried is set when it tells of somebody who was forgotten.
-	buried bool
+	// mentions are what may lead to somebody in a record that tells of no fact.
+	mentions []store.Token
+	// emptied says that the record has no body in the store, buried that it tells of
+	// somebody who was forgotten.
+	emptied, buried bool
 }
 
 func (d *Digest) newBatch() *batch {
-	return &batch{interactions: d.o.Interactions, deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
+	return &batch{interactions: d.o.Interactions, mentions: d.o.Graves != nil, deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
 }
 
-// read decodes records into a batch. One that cannot be read fails alone and is kept.
+// read decodes records into a batch, which keeps nothing of their bodies. One that cannot
+// be read fails alone and is kept.
 func (d *Digest) read(records []record.Record, into *batch) *batch {
 	into.tellers = slices.Grow(into.tellers, len(records))
 	for _, r := range records {
@@ -204,13 +210,17 @@ func (d *Digest) read(records []record.Record, into *batch) *batch {
 			result.State, result.Reason = store.Ignored, decoded.Ignored
 		}
 		into.tell(r, result, decoded)
+		into.tellers[len(into.tellers)-1].record.Body = nil
 	}
 	return into
 }
 
 // tell adds what a record tells to a batch.
 func (b *batch) tell(r record.Record, result store.RecordResult, decoded Decoded) {
-	t := teller{record: r, result: result, facts: keysTold(decoded.Facts), spells: decoded.Spells}
+	t := teller{record: r, result: result, facts: keysTold(decoded.Facts), spells: decoded.Spells, emptied: len(r.Body) == 0}
+	if b.mentions && len(t.facts) == 0 { // of the others the facts say it
+		t.mentions = mentioned(r.Body)
+	}
 	if r.Lane != record.Backfill { // of the past there is nothing new to read
 		t.hints = decoded.Hints
 	}

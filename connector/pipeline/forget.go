@@ -40,7 +40,7 @@ func (d *Digest) Sift(ctx context.Context, records []record.Record) error {
 	if any, err := d.o.Graves.Any(ctx, d.o.Connector); err != nil || !any {
 		return err
 	}
-	b := &batch{deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
+	b := d.newBatch()
 	for _, r := range records {
 		decoded, err := d.decode(r)
 		if err != nil {
@@ -85,13 +85,13 @@ func (d *Digest) bury(ctx context.Context, b *batch) error {
 	}
 	for i := range b.tellers {
 		t := &b.tellers[i]
-		if len(t.record.Body) == 0 {
-			continue // emptied before
+		if t.emptied {
+			continue
 		}
 		for _, key := range t.facts {
 			t.buried = t.buried || gone[key]
 		}
-		for _, token := range mentioned(t) {
+		for _, token := range t.mentions {
 			_, is := buried[token]
 			t.buried = t.buried || is
 		}
@@ -116,7 +116,7 @@ func (b *batch) leads(o *profile.Options) []store.Token {
 		set[store.Token{Kind: store.Ref, Value: key.SID}] = true
 	}
 	for i := range b.tellers {
-		for _, t := range mentioned(&b.tellers[i]) {
+		for _, t := range b.tellers[i].mentions {
 			set[t] = true
 		}
 	}
@@ -125,14 +125,10 @@ func (b *batch) leads(o *profile.Options) []store.Token {
 
 var mention = regexp.MustCompile(`[A-Z]{2}[0-9a-f]{32}|\+[0-9]{7,15}|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`)
 
-// mentioned reads what may lead to somebody out of a record that tells of no fact:
-// of the others the facts say it.
-func mentioned(t *teller) []store.Token {
-	if len(t.facts) > 0 {
-		return nil
-	}
+// mentioned reads what may lead to somebody out of a record's body.
+func mentioned(body []byte) []store.Token {
 	var out []store.Token
-	for _, word := range mention.FindAllString(string(t.record.Body), -1) {
+	for _, word := range mention.FindAllString(string(body), -1) {
 		switch {
 		case strings.HasPrefix(word, "+"):
 			out = append(out, store.Token{Kind: store.Phone, Value: word})

@@ -44,7 +44,7 @@ type culprit struct {
 	err error
 }
 
-// apart digests records that cannot be digested together: in halves, down to those
+// apart digests records of a batch that cannot be digested together: in halves, down to those
 // that cannot be digested at all. These fail and are kept for an operator, unless
 // it is the store that refuses each of them: then the fault is not theirs.
 func (d *Digest) apart(ctx context.Context, lease store.Lease, records []record.Record) (Digested, error) {
@@ -54,7 +54,11 @@ func (d *Digest) apart(ctx context.Context, lease store.Lease, records []record.
 	for len(halves) > 0 {
 		part := halves[0]
 		halves = halves[1:]
-		done, err := d.together(ctx, lease, d.read(part, d.newBatch()))
+		b, err := d.again(ctx, part)
+		var done Digested
+		if err == nil {
+			done, err = d.together(ctx, lease, b)
+		}
 		switch {
 		case !poisonous(ctx, err) && err != nil:
 			return sum, err
@@ -70,6 +74,19 @@ func (d *Digest) apart(ctx context.Context, lease store.Lease, records []record.
 	failed, err := d.fail(ctx, lease, culprits, sum.Records > 0)
 	sum.Records += failed
 	return sum, err
+}
+
+// again reads records of a batch once more, as far as they are still there.
+func (d *Digest) again(ctx context.Context, records []record.Record) (*batch, error) {
+	ids := make([]int64, len(records))
+	for i, r := range records {
+		ids[i] = r.ID
+	}
+	found, err := d.o.Store.LoadRecords(ctx, d.o.Connector, ids)
+	if err != nil {
+		return nil, fmt.Errorf("load records again: %w", err)
+	}
+	return d.read(found, d.newBatch()), nil
 }
 
 // fail keeps culprits for an operator. A panic is always theirs, an error of the

@@ -131,7 +131,7 @@ type Untold struct {
 // out. It writes nothing.
 func (d *Digest) Compare(ctx context.Context, records []record.Record, known map[string]bool) (Untold, error) {
 	out := Untold{Missing: map[fact.Key][]string{}, Stale: map[fact.Key][]string{}}
-	b := &batch{deltas: map[fact.Key]*fact.Fact{}, lanes: map[fact.Key]record.Lane{}}
+	b := d.newBatch()
 	for _, r := range records {
 		decoded, err := d.decode(r)
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // turns is how many batches Once takes at most: whoever waits for it waits no longer
 // than these take.
-const turns = 16
+const turns = 8
 
 // Once digests the next batches of waiting records under the lease: while one is saved,
 // the next is computed, and the one after it is read. It returns zero Records when none
@@ -57,10 +57,11 @@ type taking chan taken
 
 type taken struct {
 	batch *batch
-	// asked says that the store was asked for more than what was put off, full that it
-	// had as many as were asked for, so that more may wait.
-	asked, full bool
-	err         error
+	// asked says that the store was asked for more than what was put off, found how many
+	// it had: where these are a whole batch, more may wait.
+	asked bool
+	found int
+	err   error
 }
 
 // turn digests what was taken, and takes what comes next: what has to wait, and, where
@@ -74,10 +75,10 @@ func (r *relay) turn(ctx context.Context, t taken, more bool) (next taking, err 
 		return nil, err
 	}
 	if t.asked {
-		r.sum.More = t.full
+		r.sum.More = t.found == r.o.Batch
 	}
 	limit := 0
-	if more && t.full && (later == nil || len(later.tellers) < r.o.Batch) {
+	if more && (!t.asked || t.found > 0) && (later == nil || len(later.tellers) < r.o.Batch) {
 		limit = r.o.Batch
 	}
 	if limit > 0 || later != nil {
@@ -108,8 +109,8 @@ func (r *relay) take(ctx context.Context, limit int, into *batch, underWay ...*b
 		if t.asked {
 			var records []record.Record
 			records, t.err = r.o.Store.LoadUndigested(ctx, r.o.Connector, limit, ids...)
+			t.found = len(records)
 			r.read(records, into)
-			t.full = len(records) == limit
 		}
 		out <- t
 	}()
@@ -124,8 +125,11 @@ func (r *relay) digest(ctx context.Context, b *batch) error {
 		return err
 	}
 	if errors.Is(err, errMeets) {
-		b = r.read(b.records(), r.newBatch())
-		out, err = r.compute(ctx, b, nil)
+		var again *batch
+		if again, err = r.again(ctx, b.records()); err == nil {
+			b = again
+			out, err = r.compute(ctx, b, nil)
+		}
 	}
 	if err != nil {
 		return r.rescue(ctx, b, err)

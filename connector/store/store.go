@@ -135,6 +135,9 @@ type Digester interface {
 	// LoadUndigested returns records that wait, in order of lane and then capture,
 	// without those whose ids are named as being digested already.
 	LoadUndigested(ctx context.Context, connector string, limit int, beside ...int64) ([]record.Record, error)
+	// LoadRecords returns the connector's records of these ids, wherever they stand, in
+	// the same order; one that is gone is left out.
+	LoadRecords(ctx context.Context, connector string, ids []int64) ([]record.Record, error)
 	// LoadNeighbours returns everything the given tokens and facts touch: the
 	// customers that hold one of the tokens or own one of the facts, and of those
 	// customers all facts, tokens and unsettled event deliveries. Facts without a

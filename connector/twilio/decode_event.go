@@ -32,6 +32,9 @@ func (e *event) get(name string) string {
 	return e.row.text(name)
 }
 
+// value is get as the value of a fact, which outlives the record.
+func (e *event) value(name string) any { return e.memo.text(e.get(name)) }
+
 // key is a field as the memo knows it.
 func (e *event) key(name string) memoKey {
 	if e.form != nil {
@@ -336,7 +339,7 @@ func (e *event) values(f *fact.Fact) {
 		{fact.CompletedReason, "task_completed_reason"},
 		{fact.CanceledReason, "task_canceled_reason"},
 	} {
-		f.SetValue(v[0], e.get(v[1]), e.at)
+		f.SetValue(v[0], e.value(v[1]), e.at)
 	}
 	if n, err := strconv.Atoi(e.get("task_priority")); err == nil {
 		f.SetValue(fact.Priority, n, e.at)
@@ -373,15 +376,15 @@ func (e *event) reservation(f *fact.Fact) {
 	}
 	part := fact.Reservation + sid
 	f.SetPartTime(part, reservationTime(name), e.at)
-	worker := first(e.memo.fullName(e.key("worker_attributes")), e.get("worker_name"))
+	worker := e.memo.text(first(e.memo.fullName(e.key("worker_attributes")), e.get("worker_name")))
 	f.SetPartValue(part, fact.WorkerName, worker, e.at)
-	f.SetPartValue(part, fact.WorkerSID, e.get("worker_sid"), e.at)
-	f.SetPartValue(part, fact.QueueName, e.get("task_queue_name"), e.at)
-	f.SetPartValue(part, fact.QueueSID, e.get("task_queue_sid"), e.at)
+	f.SetPartValue(part, fact.WorkerSID, e.value("worker_sid"), e.at)
+	f.SetPartValue(part, fact.QueueName, e.value("task_queue_name"), e.at)
+	f.SetPartValue(part, fact.QueueSID, e.value("task_queue_sid"), e.at)
 	switch name {
 	case "accepted", "wrapup", "completed":
 		f.SetValue(fact.WorkerName, worker, e.at)
-		f.SetValue(fact.WorkerSID, e.get("worker_sid"), e.at)
+		f.SetValue(fact.WorkerSID, e.value("worker_sid"), e.at)
 	}
 }
 
@@ -404,10 +407,10 @@ func (e *event) transfer(f *fact.Fact) {
 	case "canceled":
 		f.SetPartTime(part, fact.Canceled, e.at)
 	}
-	f.SetPartValue(part, fact.State, e.get("transfer_status"), e.at)
-	f.SetPartValue(part, fact.WorkerSID, e.get("transfer_initiating_worker_sid"), e.at)
+	f.SetPartValue(part, fact.State, e.value("transfer_status"), e.at)
+	f.SetPartValue(part, fact.WorkerSID, e.value("transfer_initiating_worker_sid"), e.at)
 	for _, name := range [...]string{"transfer_type", "transfer_mode", "transfer_to"} {
-		f.SetPartValue(part, name, e.get(name), e.at)
+		f.SetPartValue(part, name, e.value(name), e.at)
 	}
 }
 
@@ -419,7 +422,7 @@ func (e *event) entry(f *fact.Fact) {
 	}
 	part := fact.Entry + queue + "@" + strconv.FormatInt(e.at.UnixMilli(), 10)
 	f.SetPartTime(part, fact.Created, e.at)
-	f.SetPartValue(part, fact.QueueSID, queue, e.at)
+	f.SetPartValue(part, fact.QueueSID, e.memo.text(queue), e.at)
 }
 
 // raw reports every event but those whose type a rule can name as a state of the
@@ -429,7 +432,7 @@ func (e *event) raw(k fact.Key) []RawEvent {
 	case "task.created", "task.wrapup", "task.completed", "task.canceled":
 		return nil
 	}
-	return []RawEvent{{Fact: k, Type: e.kind, Key: e.record.Key}}
+	return []RawEvent{{Fact: k, Type: e.memo.own(e.kind), Key: e.record.Key}}
 }
 
 // hints: the end of a task is the best moment to look at its conversation
@@ -452,15 +455,15 @@ func (e *event) worker() Decoded {
 	if sid == "" {
 		return Decoded{Ignored: ignoredSetup}
 	}
-	f := &fact.Fact{Kind: fact.Worker, SID: sid}
+	f := &fact.Fact{Kind: fact.Worker, SID: e.memo.own(sid)}
 	switch e.kind {
 	case "worker.created":
 		f.SetTime(fact.Created, e.at)
 	case "worker.deleted":
 		f.SetTime(fact.Deleted, e.at)
 	}
-	f.SetValue(fact.FriendlyName, e.get("worker_name"), e.at)
-	f.SetValue(fact.State, e.get("worker_activity_name"), e.at)
+	f.SetValue(fact.FriendlyName, e.value("worker_name"), e.at)
+	f.SetValue(fact.State, e.value("worker_activity_name"), e.at)
 	noteAttributes(f, e.memo.decode(e.key("worker_attributes")), e.at)
 	e.channel(f)
 	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key()), Spells: e.spells()}
@@ -472,14 +475,14 @@ func (e *event) queue() Decoded {
 	if sid == "" {
 		return Decoded{Ignored: ignoredSetup}
 	}
-	f := &fact.Fact{Kind: fact.Queue, SID: sid}
+	f := &fact.Fact{Kind: fact.Queue, SID: e.memo.own(sid)}
 	switch e.kind {
 	case "task-queue.created":
 		f.SetTime(fact.Created, e.at)
 	case "task-queue.deleted":
 		f.SetTime(fact.Deleted, e.at)
 	}
-	f.SetValue(fact.FriendlyName, e.get("task_queue_name"), e.at)
+	f.SetValue(fact.FriendlyName, e.value("task_queue_name"), e.at)
 	return Decoded{Facts: []*fact.Fact{f}, Raw: e.raw(f.Key())}
 }
 

@@ -16,6 +16,7 @@ type memo struct {
 	mu         sync.Mutex
 	attributes map[memoKey]attributesRead
 	names      map[memoKey]string
+	texts      map[string]any
 
 	rows  sync.Pool // of *fields, empty
 	facts fact.Pool
@@ -107,8 +108,41 @@ func fullName(text string) string {
 	return name
 }
 
+const (
+	// textsSize is how many texts are remembered.
+	textsSize = 2048
+	// textMost is how long one is at most: names and SIDs are shorter.
+	textMost = 128
+)
+
+// text returns a text of its own, one for all that are the same, as the value that a
+// fact has of it: it holds nothing of the body that it was read from.
+func (m *memo) text(s string) any {
+	switch {
+	case m == nil || s == "":
+		return s
+	case len(s) > textMost:
+		return strings.Clone(s)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	own, known := m.texts[s]
+	if !known {
+		s = strings.Clone(s)
+		if own = s; m.texts == nil || len(m.texts) >= textsSize {
+			m.texts = make(map[string]any)
+		}
+		m.texts[s] = own
+	}
+	return own
+}
+
+// own is text as a string.
+func (m *memo) own(s string) string { return m.text(s).(string) }
+
 // fact returns a fact that tells nothing yet.
 func (m *memo) fact(kind fact.Kind, sid string) *fact.Fact {
+	sid = m.own(sid)
 	if m == nil {
 		return &fact.Fact{Kind: kind, SID: sid}
 	}

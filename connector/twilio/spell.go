@@ -27,7 +27,7 @@ func (e *event) spells() []Spell {
 		return nil
 	}
 	return []Spell{{
-		Worker: e.get("worker_sid"), Activity: first(e.get("worker_previous_activity_name"), e.get("worker_previous_activity_sid")),
+		Worker: e.memo.own(e.get("worker_sid")), Activity: e.memo.own(first(e.get("worker_previous_activity_name"), e.get("worker_previous_activity_sid"))),
 		From: e.at.Add(-time.Duration(n) * unit), To: e.at,
 	}}
 }

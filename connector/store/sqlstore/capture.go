@@ -167,20 +167,37 @@ func (s *Store) LoadUndigested(ctx context.Context, connector string, limit int,
 		if err != nil {
 			return err
 		}
-		found = make([]record.Record, 0, len(ids))
-		defer func() { slices.SortFunc(found, byLane) }()
-		var bodies arena
-		return t.query(`
-			SELECT o.id, o.key, o.stream, o.type, o.via, o.lane, o.at, o.captured_at, o.body
-			FROM {rows id:bigint} AS r CROSS JOIN records o WHERE o.id = r.id`, func(r row) error {
-			var rec record.Record
-			var body sql.RawBytes
-			err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, &body)
-			rec.Body = bodies.copy(body)
-			found = append(found, rec)
-			return err
-		}, rows{ids})
+		found, err = t.records(name(connector), ids)
+		return err
 	})
+	return found, err
+}
+
+// LoadRecords implements store.Digester.
+func (s *Store) LoadRecords(ctx context.Context, connector string, ids []int64) ([]record.Record, error) {
+	var found []record.Record
+	err := s.read(ctx, "load records", func(t *tx) (err error) {
+		found, err = t.records(name(connector), ids)
+		return err
+	})
+	return found, err
+}
+
+// records returns records by their ids, in order of lane and then capture.
+func (t *tx) records(connector string, ids ints) ([]record.Record, error) {
+	found := make([]record.Record, 0, len(ids))
+	var bodies arena
+	err := t.query(`
+		SELECT o.id, o.key, o.stream, o.type, o.via, o.lane, o.at, o.captured_at, o.body
+		FROM {rows id:bigint} AS r CROSS JOIN records o WHERE o.id = r.id AND o.connector = $1`, func(r row) error {
+		var rec record.Record
+		var body sql.RawBytes
+		err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, &body)
+		rec.Body = bodies.copy(body)
+		found = append(found, rec)
+		return err
+	}, connector, rows{ids})
+	slices.SortFunc(found, byLane)
 	return found, err
 }
 
@@ -209,18 +226,17 @@ func (t *tx) waiting(connector string, limit int, without []int64) (ints, error)
 	if err := t.byIndex(); err != nil {
 		return nil, err
 	}
-	out := make(map[int64]bool, len(without))
-	for _, id := range without {
-		out[id] = true
-	}
 	ids := make(ints, 0, limit)
-	err := t.query(`SELECT id FROM waiting WHERE connector = $1 ORDER BY lane, id LIMIT $2`, func(r row) error {
+	collect := func(r row) error {
 		var id int64
 		err := r.Scan(&id)
-		if !out[id] && len(ids) < limit {
-			ids = append(ids, id)
-		}
+		ids = append(ids, id)
 		return err
-	}, connector, limit+len(without))
-	return ids, err
+	}
+	if len(without) == 0 {
+		return ids, t.query(`SELECT id FROM waiting WHERE connector = $1 ORDER BY lane, id LIMIT $2`, collect, connector, limit)
+	}
+	return ids, t.query(`
+		SELECT id FROM waiting WHERE connector = $1 AND id NOT IN (SELECT id FROM {rows id:bigint} AS r)
+		ORDER BY lane, id LIMIT $2`, collect, connector, limit, rows{ints(without)})
 }

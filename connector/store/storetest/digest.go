@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"time"
 
 	"flexbrevo/connector/fact"
@@ -46,6 +47,27 @@ var digestTests = map[string]func(*fixture){
 		next, err := f.s.LoadUndigested(f.ctx, connector, 2, first[0].ID, first[1].ID)
 		if got := keysOf(next); err != nil || !reflect.DeepEqual(got, []string{"EV4", "EV3"}) {
 			f.Errorf("beside %q: %q, %v", keysOf(first), got, err)
+		}
+	},
+	"records are read again by their ids": func(f *fixture) {
+		past := rec("EV1")
+		past.Lane = record.Backfill
+		f.capture(page(past, rec("EV2"), rec("EV3")))
+		_, err := f.s.Capture(f.ctx, []store.Batch{{Connector: "other", At: noon, Pages: []record.Page{page(rec("EV2"))}}})
+		f.must(err)
+		w := f.undigested() // in the order of their lanes
+		f.digest(store.Digest{Records: []store.RecordResult{{ID: w[0].ID, State: store.Digested}}})
+		all := []int64{w[2].ID, w[1].ID, w[0].ID, 1 << 40}
+		for i := range w {
+			all = append(all, w[i].ID+1, w[i].ID+2) // one of them is another connector's
+		}
+		slices.Sort(all)
+		found, err := f.s.LoadRecords(f.ctx, connector, slices.Compact(all))
+		if err != nil || !reflect.DeepEqual(found, w) {
+			f.Errorf("%q, %v, want %q as they were", keysOf(found), err, keysOf(w))
+		}
+		if none, err := f.s.LoadRecords(f.ctx, connector, nil); err != nil || len(none) != 0 {
+			f.Errorf("%d records of no ids, %v", len(none), err)
 		}
 	},
 	"a digest is saved whole": func(f *fixture) {
