@@ -30,6 +30,10 @@ const (
 // slowest is the share of a full rate that is never gone below.
 const slowest = 1.0 / 64
 
+// atOnce is how much of a second's calls may follow each other without a pause where none
+// were made before: a pass begins with half a dozen short lists.
+const atOnce = 1.0 / 4
+
 // DefaultBudgets returns the calls a second per API where Options.Budgets says
 // nothing else; a value of 0 or less there means no limit.
 func DefaultBudgets() map[string]float64 {
@@ -58,7 +62,11 @@ func newBudgets(given map[string]float64) *budgets {
 	b.perObject = full[syncObjectBudget]
 	delete(full, syncObjectBudget)
 	for api, perSecond := range full {
-		b.byAPI[api] = newBudget(perSecond)
+		burst := 1
+		if api == taskrouterAPI || api == eventsBudget {
+			burst = max(1, int(atOnce*perSecond))
+		}
+		b.byAPI[api] = newBudget(perSecond, burst)
 	}
 	return b
 }
@@ -92,7 +100,7 @@ func (b *budgets) ofObject(name string) *budget {
 	defer b.mu.Unlock()
 	one := b.byObject[name]
 	if one == nil {
-		one = newBudget(b.perObject)
+		one = newBudget(b.perObject, 1)
 		b.byObject[name] = one
 	}
 	return one
@@ -119,12 +127,12 @@ type budget struct {
 	notUntil time.Time
 }
 
-func newBudget(perSecond float64) *budget {
+func newBudget(perSecond float64, burst int) *budget {
 	full := rate.Limit(perSecond)
 	if perSecond <= 0 {
 		full = rate.Inf
 	}
-	return &budget{full: full, limiter: rate.NewLimiter(full, 1)}
+	return &budget{full: full, limiter: rate.NewLimiter(full, burst)}
 }
 
 // wait takes one call from the budget.

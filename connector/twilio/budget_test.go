@@ -226,3 +226,34 @@ func TestTheFilteredListsAreNeverPolled(t *testing.T) {
 		t.Errorf("only %d calls: the test tells little", calls.Load())
 	}
 }
+
+// TestAPassBeginsWithoutPauses reads short lists one after the other: the first of them at
+// once, and all together no faster than the budget.
+func TestAPassBeginsWithoutPauses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &budgeted{next: roundTrip(func(*http.Request) (*http.Response, error) {
+			return answered(http.StatusOK, "{}"), nil
+		}), budgets: newBudgets(nil), clock: time.Now}
+		began, calls := time.Now(), 0
+		call := func(list string) time.Duration {
+			_, err := b.RoundTrip(httptest.NewRequest(http.MethodGet, "https://taskrouter.twilio.com/v1/Workspaces/WS1/"+list, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls++
+			return time.Since(began)
+		}
+		for _, list := range []string{"Workers", "TaskQueues", "Events", "Events", "Events"} {
+			if at := call(list); at != 0 {
+				t.Errorf("%s waited until %s", list, at)
+			}
+		}
+		for at := time.Duration(0); at < 10*time.Second; {
+			at = call("Events")
+		}
+		if most := 20*10 + 5 + 3; calls > most {
+			t.Errorf("%d calls in ten seconds, want %d at most", calls, most)
+		}
+	})
+}

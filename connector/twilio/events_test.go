@@ -159,7 +159,7 @@ func TestALongRereadGoesOnInTheNextFetch(t *testing.T) {
 	asked := 0
 	source := sourceAt(t, stub{date: clock.now, answer: func(w http.ResponseWriter, r *http.Request) {
 		asked++
-		rows := make([]string, 250) // keeps windows as they are
+		rows := make([]string, goodRows) // keeps windows as they are
 		start, _ := time.Parse(time.RFC3339, r.URL.Query().Get("StartDate"))
 		for i := range rows {
 			rows[i] = row(i, start)
@@ -222,6 +222,27 @@ func TestFullWindowsAreSplit(t *testing.T) {
 				t.Errorf("%d records and %d twice, want %d once", len(k.records), k.again, len(all))
 			}
 		})
+	}
+}
+
+// TestPagesAreNearlyFull reads a day in which every second is as busy as the other: each
+// call is one of a budget of twenty a second.
+func TestPagesAreNearlyFull(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	var all []time.Time
+	for at := now.Add(-24 * time.Hour); at.Before(now.Add(-settle)); at = at.Add(2 * time.Second) {
+		all = append(all, at)
+	}
+	answer, calls := pagedEvents(all, 1000, false), 0
+	source := sourceAt(t, stub{date: func() time.Time { return now }, answer: func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		answer(w, r)
+	}}, nil, Options{InitialLookback: 24 * time.Hour}, func() time.Time { return now })
+	k := newKept()
+	k.fetch(t, source, EventsStream)
+	if most := len(all)/700 + 5; len(k.records) != len(all) || calls > most {
+		t.Errorf("%d of %d records in %d calls, want %d calls at most", len(k.records), len(all), calls, most)
 	}
 }
 

@@ -375,7 +375,7 @@ func TestAnAPIKeyIsUsed(t *testing.T) {
 func TestABudgetYieldsAndRecovers(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	b := newBudget(32)
+	b := newBudget(32, 1)
 	b.refused(now, now.Add(time.Second), 0)
 	for range 3 { // those that were under way with it
 		b.refused(now, now.Add(time.Second), 0)

@@ -21,8 +21,9 @@ const (
 
 	firstWindow   = 30 * time.Minute
 	longestWindow = 6 * time.Hour
-	// The number of rows that makes a good window, and the bounds of that.
-	fewRows, goodRows, manyRows = 200, 500, 900
+	// goodRows is how many rows the next window is made for: nearly a page, because every
+	// call is one of a budget, and not so many that a busier quarter of an hour overfills it.
+	goodRows = 750
 )
 
 // eventScan reads a span of the Events list in windows small enough to hold less
@@ -107,14 +108,8 @@ func (e *eventScan) run(ctx context.Context, from, to time.Time, keep func(scann
 
 // adapt sizes the next window by how many rows this one had.
 func (e *eventScan) adapt(rows int, length time.Duration) {
-	switch {
-	case rows < fewRows:
-		fitting := length * goodRows / time.Duration(max(rows, 1))
-		e.window = max(e.window, min(fitting, 4*e.window))
-	case rows > manyRows:
-		e.window = length * goodRows / time.Duration(rows)
-	}
-	e.window = min(max(e.window, time.Second), longestWindow).Truncate(time.Second)
+	fitting := length * goodRows / time.Duration(max(rows, 1))
+	e.window = min(max(fitting, time.Second), 4*e.window, longestWindow).Truncate(time.Second)
 }
 
 // fresh leaves out what the window before had too, and remembers this window.
