@@ -256,8 +256,9 @@ func (p *pass) prepare(ctx context.Context, a *account) error {
 // us. What becomes due later than a pass waits for is left to the next one.
 func (p *pass) untilIdle(ctx context.Context, a *account) error {
 	deadline := p.s.o.Clock().Add(patience)
-	for schedule.Pause(ctx, 50*time.Millisecond) {
+	for moves := a.deliver.Moves(); p.nextLook(ctx, a, moves); {
 		p.tell("deliver")
+		moves = a.deliver.Moves()
 		if since, remedy := a.deliver.Circuit(); !since.IsZero() {
 			return &failure.Error{Op: "deliver to Brevo account " + a.name, Reason: failure.Unauthorized, Remedy: remedy}
 		}
@@ -277,6 +278,20 @@ func (p *pass) untilIdle(ctx context.Context, a *account) error {
 		}
 	}
 	return nil
+}
+
+// nextLook waits for the next look at the outbox: 50 ms, or until nothing is in hand any
+// more of what moved since the last. It says whether ctx still lasts.
+func (p *pass) nextLook(ctx context.Context, a *account, moves int64) bool {
+	for range 10 {
+		if !schedule.Pause(ctx, 5*time.Millisecond) {
+			return false
+		}
+		if a.deliver.InHand() == 0 && a.deliver.Moves() != moves {
+			break
+		}
+	}
+	return true
 }
 
 // due is when something of the account is due, the zero time when nothing waits, and

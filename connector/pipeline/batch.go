@@ -100,12 +100,23 @@ func (s *session) saves() bool {
 // release takes note that a job is settled.
 func (s *session) release(j job) {
 	if j.batch == nil {
-		s.single.Add(-int64(len(j.run)))
-		s.held.Add(-1)
+		s.hold(-1)
 		return
 	}
 	s.batches.Add(-1)
-	s.held.Add(-int64(len(j.batch)))
+	s.hold(-len(j.batch))
+}
+
+// made takes note that the calls of a job are made: what waits can be claimed while
+// their outcomes are written.
+func (s *session) made(j job) {
+	if j.batch != nil {
+		return
+	}
+	s.single.Add(-int64(len(j.run)))
+	if s.more.Load() {
+		s.Wake()
+	}
 }
 
 func eventsOnly(run []store.Delivery) bool {

@@ -123,6 +123,12 @@ func (d *Deliver) Circuit() (since time.Time, remedy string) { return d.circuit.
 // InHand is how many customers have been claimed and are not settled.
 func (d *Deliver) InHand() int { return int(d.held.Load()) }
 
+// hold counts customers that come in hand, or leave it.
+func (d *Deliver) hold(customers int) {
+	d.held.Add(int64(customers))
+	d.moves.Add(1)
+}
+
 // Moves counts claims and settlements as they begin and end. Where it is the same
 // before and after a look at the outbox, and nothing is in hand after it, then
 // nothing was on its way from one place to another meanwhile.
@@ -160,6 +166,7 @@ type session struct {
 	// single is how many deliveries wait for or are in calls of their own, batches how
 	// many batches are under way.
 	single, batches atomic.Int64
+	more            atomic.Bool  // the last claim took as many as it could
 	reading         atomic.Int64 // since when the directory is read, in Unix nanoseconds; 0 for no
 	pool            pool
 	freshness       freshness
@@ -184,6 +191,7 @@ func (s *session) run() error {
 		workers.Go(func() {
 			for j := range s.jobs {
 				s.settled <- s.work(j)
+				s.made(j)
 			}
 		})
 	}
@@ -259,6 +267,7 @@ func (s *session) fill() (int, error) {
 	limit := s.circuit.limit(customers)
 	s.open(limit == customers)
 	n, err := s.take(limit, each)
+	s.more.Store(n == limit)
 	if err != nil || n < limit {
 		s.flush()
 	}
@@ -267,8 +276,8 @@ func (s *session) fill() (int, error) {
 
 // take claims up to limit customers and queues their runs.
 func (s *session) take(limit, each int) (int, error) {
-	s.held.Add(1) // while the claim is on its way something is in hand
-	defer s.held.Add(-1)
+	s.hold(1) // while the claim is on its way something is in hand
+	defer s.hold(-1)
 	claimed, err := s.o.Store.Claim(s.ctx, s.lease, s.o.Account, s.o.Clock(), limit, each)
 	if err != nil {
 		if s.ctx.Err() != nil {
@@ -277,7 +286,7 @@ func (s *session) take(limit, each int) (int, error) {
 		return 0, err
 	}
 	runs := byCustomer(claimed)
-	s.held.Add(int64(len(runs)))
+	s.hold(len(runs))
 	for _, run := range runs {
 		s.queue(run)
 	}

@@ -277,6 +277,26 @@ func (l *lab) survive(c *crashing, limit time.Duration) (crashes int) {
 	}
 }
 
+// TestMovesTellWhatHappenedBetweenTwoLooks: whoever looks at the outbox while a delivery
+// goes through the hands of the session finds it nowhere, and must know.
+func TestMovesTellWhatHappenedBetweenTwoLooks(t *testing.T) {
+	t.Parallel()
+	inBubble(t, setup{}, func(l *lab) {
+		stop := l.begin()
+		time.Sleep(100 * time.Millisecond)
+		before := l.deliver.Moves()
+		l.owe(store.Digest{Contacts: []store.ContactChange{contactOf(1, 1)}})
+		l.deliver.Wake()
+		l.untilIdle(time.Minute)
+		if moves := l.deliver.Moves() - before; moves < 4 {
+			l.Errorf("%d moves of a claim and a settlement, want one as each begins and ends", moves)
+		}
+		if err := stop(); err != nil {
+			l.Fatal(err)
+		}
+	})
+}
+
 // ambiguous are all the failures after which nobody knows whether a call counted.
 func ambiguous() brevosim.Faults {
 	return brevosim.Faults{
