@@ -26,6 +26,7 @@ lint: ## gofmt, vet, staticcheck
 
 bench: needs ## the figures of design section 8, each beside the machine's own limits (docs/scale.md)
 	go test -run '^$$' -bench 'Machine|Webhook|Lag|Budget' -benchtime 2s ./connector
+	go test -run '^$$' -bench PullToCaptured -benchtime 3x ./connector
 	go test -run '^$$' -bench PullToSettled -benchtime 3x ./cmd/flexbrevo
 	go test -run '^$$' -bench Sync -benchtime 1x ./connector
 	go test -run '^$$' -bench 'Capture|Digest|Deliver|Grown' -benchtime 1s ./connector/store/sqlstore

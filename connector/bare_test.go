@@ -35,13 +35,7 @@ type bareEvent struct{ key, body, task, kind, attributes string }
 
 // run makes one pass and returns how many events it handled.
 func (s *bareSync) run() int {
-	for _, text := range []string{
-		`PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`,
-		`CREATE TABLE records (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, body TEXT NOT NULL)`,
-		`CREATE TABLE tasks (sid TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID`,
-	} {
-		s.must(s.db.Exec(text))
-	}
+	s.create()
 	pages, kept, calls := make(chan []bareEvent, 2), make(chan []bareEvent, 2), make(chan func() error, 64)
 	var group errgroup.Group
 	group.Go(func() error { defer close(pages); return s.read(pages) })
@@ -62,6 +56,17 @@ func (s *bareSync) run() int {
 		s.b.Fatal(err)
 	}
 	return n
+}
+
+// create makes the tables of an empty database, which is as durable as the real one.
+func (s *bareSync) create() {
+	for _, text := range []string{
+		`PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`,
+		`CREATE TABLE records (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, body TEXT NOT NULL)`,
+		`CREATE TABLE tasks (sid TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID`,
+	} {
+		s.must(s.db.Exec(text))
+	}
 }
 
 func (s *bareSync) must(_ sql.Result, err error) {
