@@ -1,11 +1,6 @@
 package sqlstore
 
-import (
-	"encoding/json"
-	"strconv"
-
-	"github.com/jackc/pgx/v5/pgtype"
-)
+import "github.com/jackc/pgx/v5/pgtype"
 
 // cells are the values of a column as a database/sql driver gave them: int64, string,
 // []byte, or nil for NULL. A statement takes them by way of column.
@@ -48,16 +43,12 @@ func (c *cells) column() column {
 	return out
 }
 
-func (c *cells) appendJSON(b []byte, i int) []byte {
+func (c *cells) appendJSONB(b []byte, i int) []byte {
 	switch v := c.values[i].(type) {
 	case int64:
-		return strconv.AppendInt(b, v, 10)
+		return appendJSONBInt(b, v)
 	case string:
-		text, err := json.Marshal(v)
-		if err != nil {
-			panic("sqlstore: a string that is not JSON: " + err.Error()) // every string is
-		}
-		return append(b, text...)
+		return appendJSONBText(b, v)
 	}
-	return append(b, "null"...)
+	return appendJSONBNull(b)
 }

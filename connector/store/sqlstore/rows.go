@@ -1,12 +1,9 @@
 package sqlstore
 
 import (
-	"slices"
-	"strconv"
-	"sync"
 	"time"
 
-	"flexbrevo/connector/rawjson"
+	"flexbrevo/connector/fact"
 )
 
 // rows is a table handed over with a statement, column by column: the columns of
@@ -19,84 +16,78 @@ type column interface {
 	size() int
 	// array is the column as one argument for PostgreSQL.
 	array() any
-	// appendJSON appends one value as JSON.
-	appendJSON(b []byte, i int) []byte
+	// appendJSONB appends one value in SQLite's binary form of JSON.
+	appendJSONB(b []byte, i int) []byte
 }
 
 func (r rows) size() int { return r[0].size() }
 
-// pieceBytes is about how much of a table with bytes goes into one statement on SQLite,
-// which keeps a copy of it meanwhile.
-const pieceBytes = 64 << 10
+// pieceBytes is about how much of a table with bytes or documents goes into one statement
+// on SQLite, which keeps copies of it meanwhile: with a row more it is below 64 KB, beyond
+// which memory is had by powers of two.
+const pieceBytes = 56 << 10
 
-// piece returns where the statement ends that begins with row from: at the end, or,
-// where a column is bytes, when they are enough.
-func (r rows) piece(from int) int {
-	size := 0
-	for i := from; i < r.size(); i++ {
-		for _, c := range r {
-			if b, ok := c.(blobs); ok {
-				size += len(b[i])
-			}
-		}
-		if size > pieceBytes {
-			return i + 1
+// bulky says whether a table is handed over in pieces.
+func (r rows) bulky() bool {
+	for _, c := range r {
+		switch c.(type) {
+		case blobs, documents:
+			return true
 		}
 	}
-	return r.size()
+	return false
 }
 
-// drafts are buffers in which tables are written as JSON.
-var drafts = sync.Pool{New: func() any { return new([]byte) }}
-
-// json is the rows from one to before another as a JSON array of arrays. In the place of
-// bytes stands where they are in those of the column: its first, counted from 1, and how
-// many.
-func (r rows) json(from, to int) string {
-	draft := drafts.Get().(*[]byte)
-	defer drafts.Put(draft)
-	b, at := append((*draft)[:0], '['), make([]int, len(r))
-	for i := from; i < to; i++ {
-		if i > from {
-			b = append(b, ',')
-		}
-		b = append(b, '[')
-		for j, c := range r {
-			if j > 0 {
-				b = append(b, ',')
-			}
-			if bytes, ok := c.(blobs); ok {
-				b = append(b, '[')
-				b = append(strconv.AppendInt(b, int64(at[j])+1, 10), ',')
-				b = append(strconv.AppendInt(b, int64(len(bytes[i])), 10), ']')
-				at[j] += len(bytes[i])
-				continue
-			}
-			b = c.appendJSON(b, i)
-		}
-		b = append(b, ']')
-	}
-	*draft = append(b, ']')
-	return string(*draft)
-}
-
-// append appends the rows from one to before another as SQLite's arguments.
-func (r rows) append(args []any, from, to int) []any {
-	args = append(args, r.json(from, to))
+// piece appends the rows from one on to draft, as many as go into one statement, or all
+// where limit is 0, and returns them as SQLite's arguments with the longer draft, of which
+// they are parts, and with where the next piece begins.
+func (r rows) piece(args []any, draft []byte, from, limit int) ([]any, []byte, int) {
+	began := len(draft)
+	draft, to := r.appendJSONB(draft, from, limit)
+	args = append(args, draft[began:])
 	for _, c := range r {
 		if b, ok := c.(blobs); ok {
-			args = append(args, b.join(from, to))
+			began = len(draft)
+			draft = b.appendJoined(draft, from, to)
+			args = append(args, draft[began:])
 		}
 	}
-	return args
+	return args, draft, to
+}
+
+// appendJSONB appends the rows from one on as an array of arrays, until they have more than
+// limit bytes, and returns where it ended. In the place of bytes stands where they are in
+// those of the column: its first, counted from 1, and how many.
+func (r rows) appendJSONB(b []byte, from, limit int) ([]byte, int) {
+	b = openValue(b, jsonbArray)
+	began, at, i := len(b), make([]int, len(r)), from
+	for beside := 0; i < r.size() && (limit == 0 || len(b)-began+beside <= limit); i++ {
+		b = openValue(b, jsonbArray)
+		row := len(b)
+		for j, c := range r {
+			bytes, ok := c.(blobs)
+			if !ok {
+				b = c.appendJSONB(b, i)
+				continue
+			}
+			b = openValue(b, jsonbArray)
+			place := len(b)
+			b = appendJSONBInt(appendJSONBInt(b, int64(at[j])+1), int64(len(bytes[i])))
+			closeValue(b, place)
+			at[j], beside = at[j]+len(bytes[i]), beside+len(bytes[i])
+		}
+		closeValue(b, row)
+	}
+	closeValue(b, began)
+	return b, i
 }
 
 // ints is a column of numbers.
 type ints []int64
 
-func (c ints) size() int                         { return len(c) }
-func (c ints) array() any                        { return c }
-func (c ints) appendJSON(b []byte, i int) []byte { return strconv.AppendInt(b, c[i], 10) }
+func (c ints) size() int                          { return len(c) }
+func (c ints) array() any                         { return c }
+func (c ints) appendJSONB(b []byte, i int) []byte { return appendJSONBInt(b, c[i]) }
 
 // refs is a column of ids where 0 is NULL.
 type refs []int64
@@ -105,11 +96,11 @@ func (c refs) size() int { return len(c) }
 
 func (c refs) array() any { return c }
 
-func (c refs) appendJSON(b []byte, i int) []byte {
+func (c refs) appendJSONB(b []byte, i int) []byte {
 	if c[i] == 0 {
-		return append(b, "null"...)
+		return appendJSONBNull(b)
 	}
-	return strconv.AppendInt(b, c[i], 10)
+	return appendJSONBInt(b, c[i])
 }
 
 // moments is a column of times in Unix milliseconds where the zero time is NULL.
@@ -119,11 +110,11 @@ func (c moments) size() int { return len(c) }
 
 func (c moments) array() any { return c }
 
-func (c moments) appendJSON(b []byte, i int) []byte {
+func (c moments) appendJSONB(b []byte, i int) []byte {
 	if c[i].IsZero() {
-		return append(b, "null"...)
+		return appendJSONBNull(b)
 	}
-	return strconv.AppendInt(b, c[i].UnixMilli(), 10)
+	return appendJSONBInt(b, c[i].UnixMilli())
 }
 
 // texts is a column of text: valid UTF-8 without NUL, see name.
@@ -132,21 +123,56 @@ type texts []string
 func (c texts) size() int  { return len(c) }
 func (c texts) array() any { return c }
 
-func (c texts) appendJSON(b []byte, i int) []byte { return rawjson.AppendText(b, c[i]) }
+func (c texts) appendJSONB(b []byte, i int) []byte { return appendJSONBText(b, c[i]) }
+
+// documents is a column of text: what facts tell, as they are stored.
+type documents []*fact.Fact
+
+func (c documents) size() int { return len(c) }
+
+// array gives texts that are parts of one.
+func (c documents) array() any {
+	all, ends := make([]byte, 0, documentBytes*len(c)), make([]int, len(c))
+	for i, f := range c {
+		all = f.AppendJSON(all)
+		ends[i] = len(all)
+	}
+	one, out, from := string(all), make(texts, len(c)), 0
+	for i, end := range ends {
+		out[i], from = one[from:end], end
+	}
+	return out
+}
+
+// documentBytes is more than most facts have.
+const documentBytes = 2 << 10
+
+func (c documents) appendJSONB(b []byte, i int) []byte {
+	b = openValue(b, jsonbText)
+	from := len(b)
+	b = c[i].AppendJSON(b)
+	closeValue(b, from)
+	return b
+}
 
 // blobs is a column of bytes, which may hold anything. On SQLite they never pass through
-// JSON, see join.
+// JSON, see appendJoined.
 type blobs [][]byte
 
 func (c blobs) size() int  { return len(c) }
 func (c blobs) array() any { return c }
 
-func (c blobs) appendJSON([]byte, int) []byte {
+func (c blobs) appendJSONB([]byte, int) []byte {
 	panic("sqlstore: bytes have no JSON")
 }
 
-// join returns the values from one to before another, one after the other.
-func (c blobs) join(from, to int) []byte { return bytesOf(slices.Concat(c[from:to]...)) }
+// appendJoined appends the values from one to before another, one after the other.
+func (c blobs) appendJoined(b []byte, from, to int) []byte {
+	for _, value := range c[from:to] {
+		b = append(b, value...)
+	}
+	return b
+}
 
 // bytesOf makes nil an empty value, which drivers would store as NULL.
 func bytesOf(b []byte) []byte {

@@ -117,16 +117,16 @@ func (t *tx) saveFacts(connector string, facts []store.StoredFact) error {
 	for i, f := range facts {
 		last[f.Fact.Key()] = i
 	}
-	var kinds, sids, bodies texts
+	var kinds, sids texts
+	var bodies documents
 	var customers refs
-	var open ints
-	var readAt ints
+	var open, readAt ints
 	for i, f := range facts {
 		if last[f.Fact.Key()] != i {
 			continue
 		}
 		kinds, sids = append(kinds, name(string(f.Fact.Kind))), append(sids, name(f.Fact.SID))
-		bodies, customers = append(bodies, string(f.Fact.AppendJSON(nil))), append(customers, f.CustomerID)
+		bodies, customers = append(bodies, f.Fact), append(customers, f.CustomerID)
 		open, readAt = append(open, flag(f.Open)), append(readAt, max(0, f.ReadAt.UnixMilli()))
 	}
 	_, err := t.exec(`

@@ -13,7 +13,20 @@ type session struct {
 	// statements are those prepared on this connection; nil where the driver keeps
 	// prepared statements itself.
 	statements map[string]*sql.Stmt
+	// draft is room for the tables that are handed over with a statement; the driver of
+	// SQLite copies its arguments before a call returns.
+	draft []byte
 }
+
+// keep keeps a draft for the next statement, unless it is of an unusual size.
+func (s *session) keep(draft []byte) {
+	if cap(draft) <= draftBytes {
+		s.draft = draft
+	}
+}
+
+// draftBytes is more than the tables of most statements have.
+const draftBytes = 256 << 10
 
 // do runs a statement that is no query and takes no arguments.
 func (s *session) do(ctx context.Context, text string) error {

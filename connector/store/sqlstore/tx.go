@@ -119,18 +119,19 @@ func (t *tx) exec(shared string, args ...any) (int, error) {
 			return 0, nil
 		}
 	}
-	if len(tables) == 1 && t.dialect.name == migrations.SQLite {
+	if len(tables) == 1 && t.dialect.name == migrations.SQLite && tables[0].bulky() {
 		return t.execPieces(text, scalars, tables[0])
 	}
-	return t.execOnce(t.ctx, text, t.dialect.flatten(scalars, tables))
+	return t.execOnce(t.ctx, text, t.flatten(scalars, tables))
 }
 
 // execPieces runs a statement once for each piece of its rows.
 func (t *tx) execPieces(text string, scalars []any, table rows) (int, error) {
 	changed := 0
 	for from := 0; from < table.size(); {
-		to := table.piece(from)
-		n, err := t.execOnce(t.ctx, text, table.append(slices.Clone(scalars), from, to))
+		args, draft, to := table.piece(slices.Clone(scalars), t.session.draft[:0], from, pieceBytes)
+		t.session.keep(draft)
+		n, err := t.execOnce(t.ctx, text, args)
 		if err != nil {
 			return 0, err
 		}
@@ -159,7 +160,7 @@ func (t *tx) query(shared string, scan func(row) error, args ...any) error {
 			return nil
 		}
 	}
-	found, err := t.session.query(t.ctx, text, t.dialect.flatten(scalars, tables))
+	found, err := t.session.query(t.ctx, text, t.flatten(scalars, tables))
 	if err != nil {
 		return err
 	}
@@ -203,20 +204,23 @@ func split(args []any) (scalars []any, tables []rows) {
 	return scalars, tables
 }
 
-// flatten turns scalars and rows into the arguments of one call.
-func (d dialect) flatten(scalars []any, tables []rows) []any {
+// flatten turns scalars and rows into the arguments of one call. They are good until the
+// next one.
+func (t *tx) flatten(scalars []any, tables []rows) []any {
 	if len(tables) == 0 {
 		return scalars
 	}
 	args := append(make([]any, 0, len(scalars)+8), scalars...)
+	draft := t.session.draft[:0]
 	for _, table := range tables {
-		if d.name == migrations.SQLite {
-			args = table.append(args, 0, table.size())
+		if t.dialect.name == migrations.SQLite {
+			args, draft, _ = table.piece(args, draft, 0, 0)
 			continue
 		}
 		for _, c := range table {
 			args = append(args, c.array())
 		}
 	}
+	t.session.keep(draft)
 	return args
 }
