@@ -1,6 +1,7 @@
 package fact_test
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ func someAttributes() []map[string]any {
 		{"tier": []any{1, "x"}, "conversations": map[string]any{"outcome": "lost", "blank": " "}, "none": nil},
 		{"conversations": "text", "customers": map[string]any{"email": "z@example.com"}},
 		{"conversations\x00outcome": "said", "conversations": map[string]any{"outcome": "sold"}},
+		{"conversations\x00outcome": "said", "conversations": "text"},
 	}
 }
 
@@ -70,6 +72,21 @@ func TestSharedAttributesAreAttributes(t *testing.T) {
 			same(t, "what is shared", fact.Newest(with(ready[n])), fact.Newest(with(fact.ReadAttributes(decoded))))
 		}
 	})
+}
+
+// TestReadAttributesAreNotCopied: what was decoded is what a fact tells, but for what is
+// empty.
+func TestReadAttributesAreNotCopied(t *testing.T) {
+	t.Parallel()
+	decoded := map[string]any{
+		"tier": "gold", "city": " ", "none": nil, "customers": map[string]any{"email": ""},
+		"conversations": map[string]any{"outcome": "sold", "blank": ""}, "address": map[string]any{"zip": ""},
+	}
+	newest := fact.Newest(with(fact.ReadAttributes(decoded)))
+	want := map[string]any{"tier": "gold", "conversations": map[string]any{"outcome": "sold"}, "address": map[string]any{"zip": ""}}
+	if !reflect.DeepEqual(newest, want) || reflect.ValueOf(newest).Pointer() != reflect.ValueOf(decoded).Pointer() {
+		t.Errorf("newest is %v, want %v, not copied", newest, want)
+	}
 }
 
 // TestTheSameAttributesAreKnownAgain: most records about a task repeat its attributes, and
