@@ -93,14 +93,15 @@ func (t *tx) saveTombs(connector string, tombs []store.Tomb) error {
 
 // LoadPerson implements store.Forgetter.
 func (s *Store) LoadPerson(ctx context.Context, connector string, tokens []store.Token) (*store.Person, error) {
-	return s.loadPerson(ctx, func(t *tx) (ints, error) {
-		return t.touched(name(connector), tokenRows(tokens), keyRows(nil))
+	return s.loadPerson(ctx, connector, func(t *tx) (ints, error) {
+		found, err := t.reach(name(connector), tokens, nil)
+		return found.customers, err
 	})
 }
 
 // LoadPersonOf implements store.Forgetter.
 func (s *Store) LoadPersonOf(ctx context.Context, connector string, customers []int64) (*store.Person, error) {
-	return s.loadPerson(ctx, func(t *tx) (ints, error) {
+	return s.loadPerson(ctx, connector, func(t *tx) (ints, error) {
 		var found ints
 		err := t.query(`
 			SELECT c.id FROM {rows id:bigint} AS r CROSS JOIN customers c WHERE c.id = r.id AND c.connector = $1`,
@@ -109,7 +110,7 @@ func (s *Store) LoadPersonOf(ctx context.Context, connector string, customers []
 	})
 }
 
-func (s *Store) loadPerson(ctx context.Context, find func(*tx) (ints, error)) (*store.Person, error) {
+func (s *Store) loadPerson(ctx context.Context, connector string, find func(*tx) (ints, error)) (*store.Person, error) {
 	p := &store.Person{}
 	err := s.read(ctx, "load person", func(t *tx) error {
 		customers, err := find(t)
@@ -122,7 +123,7 @@ func (s *Store) loadPerson(ctx context.Context, find func(*tx) (ints, error)) (*
 		}
 		all := rows{distinct(append(append(ints(nil), customers...), merged...))}
 		var known, absorbed store.Neighbours
-		if err := t.neighbours(&known, all[0].(ints)); err != nil {
+		if err := t.neighbours(&known, name(connector), all[0].(ints)); err != nil {
 			return err
 		}
 		if err := t.loadCustomers(&absorbed, rows{merged}); err != nil {

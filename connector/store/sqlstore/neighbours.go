@@ -17,17 +17,15 @@ func (s *Store) LoadNeighbours(ctx context.Context, connector string, tokens []s
 		if err := t.keepPlans(); err != nil {
 			return err
 		}
-		customers, err := t.touched(connector, tokenRows(tokens), keyRows(keys))
+		found, err := t.reach(connector, tokens, keys)
 		if err != nil {
 			return err
 		}
-		if err := t.neighbours(n, customers); err != nil {
+		if err := t.neighbours(n, connector, found.customers); err != nil {
 			return err
 		}
-		if err := t.looseTokens(n, connector, tokenRows(tokens)); err != nil {
-			return err
-		}
-		return t.orphans(n, connector, keyRows(keys))
+		n.Tokens = append(n.Tokens, found.loose...)
+		return t.loadNamed(n, connector, found.orphans)
 	})
 	if err != nil {
 		return nil, err
@@ -43,7 +41,7 @@ func (s *Store) LoadCustomer(ctx context.Context, connector string, id int64) (*
 		if err := t.one(`SELECT id FROM customers WHERE id = $1 AND connector = $2`, []any{&found}, id, name(connector)); err != nil {
 			return err
 		}
-		return t.neighbours(n, ints{found})
+		return t.neighbours(n, name(connector), ints{found})
 	})
 	if err != nil {
 		return nil, err
@@ -67,34 +65,76 @@ func keyRows(keys []fact.Key) rows {
 	return rows{kinds, sids}
 }
 
-// touched returns the customers that hold one of the tokens or own one of the
-// facts.
-func (t *tx) touched(connector string, tokens, keys rows) (ints, error) {
-	var customers ints
-	seen := map[int64]bool{}
-	collect := func(r row) error {
-		var id int64
-		err := r.Scan(&id)
-		if !seen[id] {
-			seen[id] = true
-			customers = append(customers, id)
-		}
-		return err
-	}
-	err := t.query(`
-		SELECT i.customer_id FROM {rows kind:text value:text} AS r CROSS JOIN identifiers i
-		WHERE i.connector = $1 AND i.kind = r.kind AND i.value = r.value AND i.customer_id IS NOT NULL`, collect, connector, tokens)
-	if err != nil {
-		return nil, err
-	}
-	err = t.query(`
-		SELECT f.customer_id FROM {rows kind:text sid:text} AS r CROSS JOIN facts f
-		WHERE f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid AND f.customer_id IS NOT NULL`, collect, connector, keys)
-	return customers, err
+// reached is what tokens and facts lead to.
+type reached struct {
+	customers ints
+	// loose are the tokens that lead to no customer: phones that are shared, which must
+	// not be taken for new ones.
+	loose []store.StoredToken
+	// orphans are the facts that belong to no customer.
+	orphans []fact.Key
 }
 
-// neighbours adds customers with all that belongs to them.
-func (t *tx) neighbours(n *store.Neighbours, customers ints) error {
+// reach looks up who holds one of the tokens or owns one of the facts.
+func (t *tx) reach(connector string, tokens []store.Token, keys []fact.Key) (reached, error) {
+	var found reached
+	seen := map[int64]bool{}
+	add := func(customer int64) {
+		if !seen[customer] {
+			seen[customer] = true
+			found.customers = append(found.customers, customer)
+		}
+	}
+	err := t.query(`
+		SELECT r.place, COALESCE(i.customer_id, 0), i.shared
+		FROM {rows kind:text value:text place:bigint} AS r CROSS JOIN identifiers i
+		WHERE i.connector = $1 AND i.kind = r.kind AND i.value = r.value`, func(r row) error {
+		var place int
+		var customer, shared int64
+		if err := r.Scan(&place, &customer, &shared); err != nil {
+			return err
+		}
+		if customer == 0 {
+			token := store.Token{Kind: tokens[place].Kind, Value: name(tokens[place].Value)}
+			found.loose = append(found.loose, store.StoredToken{Token: token, Shared: shared == 1})
+			return nil
+		}
+		add(customer)
+		return nil
+	}, connector, append(tokenRows(tokens), places(len(tokens))))
+	if err != nil {
+		return found, err
+	}
+	err = t.query(`
+		SELECT r.place, COALESCE(f.customer_id, 0)
+		FROM {rows kind:text sid:text place:bigint} AS r CROSS JOIN facts f
+		WHERE f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid`, func(r row) error {
+		var place int
+		var customer int64
+		if err := r.Scan(&place, &customer); err != nil {
+			return err
+		}
+		if customer == 0 {
+			found.orphans = append(found.orphans, keys[place])
+			return nil
+		}
+		add(customer)
+		return nil
+	}, connector, append(keyRows(keys), places(len(keys))))
+	return found, err
+}
+
+// places counts rows from 0.
+func places(n int) ints {
+	c := make(ints, n)
+	for i := range c {
+		c[i] = int64(i)
+	}
+	return c
+}
+
+// neighbours adds customers of a connector with all that belongs to them.
+func (t *tx) neighbours(n *store.Neighbours, connector string, customers ints) error {
 	ids := rows{customers}
 	if err := t.loadCustomers(n, ids); err != nil {
 		return err
@@ -102,8 +142,7 @@ func (t *tx) neighbours(n *store.Neighbours, customers ints) error {
 	if err := t.loadTokens(n, ids); err != nil {
 		return err
 	}
-	const from, mine = `FROM {rows id:bigint} AS r CROSS JOIN facts f`, `WHERE f.customer_id = r.id`
-	if err := t.loadFacts(n, from, mine, ids); err != nil {
+	if err := t.loadFacts(n, connector, `{rows id:bigint} AS r CROSS JOIN facts f WHERE f.customer_id = r.id`, ids); err != nil {
 		return err
 	}
 	return t.loadEvents(n, ids)
@@ -132,15 +171,6 @@ func (t *tx) loadTokens(n *store.Neighbours, ids rows) error {
 		ORDER BY i.customer_id, i.kind, i.value`, scanToken(n), ids)
 }
 
-// looseTokens adds the tokens asked for that lead to no customer: phones that are
-// shared, which must not be taken for new ones.
-func (t *tx) looseTokens(n *store.Neighbours, connector string, tokens rows) error {
-	return t.query(`
-		SELECT i.kind, i.value, 0, i.shared
-		FROM {rows kind:text value:text} AS r CROSS JOIN identifiers i
-		WHERE i.connector = $1 AND i.kind = r.kind AND i.value = r.value AND i.customer_id IS NULL`, scanToken(n), connector, tokens)
-}
-
 func scanToken(n *store.Neighbours) func(row) error {
 	return func(r row) error {
 		var token store.StoredToken
@@ -163,35 +193,37 @@ func (t *tx) loadEvents(n *store.Neighbours, ids rows) error {
 	}, ids)
 }
 
-// orphans adds the facts named in keys that belong to no customer.
-func (t *tx) orphans(n *store.Neighbours, connector string, keys rows) error {
-	const from = `FROM {rows kind:text sid:text} AS r CROSS JOIN facts f`
-	const named = `WHERE f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid AND f.customer_id IS NULL`
-	return t.loadFacts(n, from, named, connector, keys)
+// loadNamed adds the facts of some names.
+func (t *tx) loadNamed(n *store.Neighbours, connector string, keys []fact.Key) error {
+	const from = `{rows kind:text sid:text} AS r CROSS JOIN facts f WHERE f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid`
+	return t.loadFacts(n, connector, from, connector, keyRows(keys))
 }
 
-// loadFacts adds the facts that a FROM and a WHERE clause name f, each once, with
+// loadFacts adds the facts f of a connector that the end of a query names, each once, with
 // their marks.
-func (t *tx) loadFacts(n *store.Neighbours, from, where string, args ...any) error {
+func (t *tx) loadFacts(n *store.Neighbours, connector, from string, args ...any) error {
 	at := map[fact.Key]int{}
+	var keys []fact.Key
 	err := t.query(`
-		SELECT f.kind, f.sid, COALESCE(f.customer_id, 0), f.open, f.read_at, f.body `+from+` `+where+`
+		SELECT f.kind, f.sid, COALESCE(f.customer_id, 0), f.open, f.read_at, f.body FROM `+from+`
 		ORDER BY f.kind, f.sid`, func(r row) error {
 		stored, err := scanFact(r)
 		if err != nil {
 			return err
 		}
-		if _, twice := at[stored.Fact.Key()]; !twice {
-			at[stored.Fact.Key()] = len(n.Facts)
+		key := stored.Fact.Key()
+		if _, twice := at[key]; !twice {
+			at[key], keys = len(n.Facts), append(keys, key)
 			n.Facts = append(n.Facts, stored)
 		}
 		return nil
 	}, args...)
-	if err != nil || len(at) == 0 {
+	if err != nil {
 		return err
 	}
 	return t.query(`
-		SELECT m.kind, m.sid, m.type, m.at `+from+` CROSS JOIN marks m {by marks_fact} `+where+` AND m.connector = f.connector AND m.kind = f.kind AND m.sid = f.sid
+		SELECT m.kind, m.sid, m.type, m.at FROM {rows kind:text sid:text} AS r CROSS JOIN marks m {by marks_fact}
+		WHERE m.connector = $1 AND m.kind = r.kind AND m.sid = r.sid
 		ORDER BY m.at, m.key`, func(r row) error {
 		var key fact.Key
 		var event string
@@ -205,7 +237,7 @@ func (t *tx) loadFacts(n *store.Neighbours, from, where string, args ...any) err
 		}
 		stored.Marks[event] = told // what was told comes after what was skipped
 		return nil
-	}, args...)
+	}, connector, keyRows(keys))
 }
 
 func scanFact(r row) (store.StoredFact, error) {
