@@ -57,6 +57,9 @@ func (t *tx) insertRecords(table rows) (int, error) {
 	if n, err := t.exec(insert, table); err != nil || n == 0 {
 		return 0, err
 	}
+	if err := t.countNewRecords(highest); err != nil {
+		return 0, err
+	}
 	return t.exec(wait+`records WHERE id > $1`, highest)
 }
 

@@ -70,6 +70,9 @@ func copyAll(of, into *tx, told func(string)) ([]CopiedTable, error) {
 	if err := into.checkReferences(); err != nil {
 		return nil, err
 	}
+	if err := into.countNewRecords(0); err != nil {
+		return nil, err
+	}
 	return copied, into.advanceIDs()
 }
 

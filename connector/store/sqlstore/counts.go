@@ -7,7 +7,7 @@ import (
 )
 
 // countsTable holds how many rows there are of what only ever grows. It is not copied
-// from store to store: its triggers count what is copied.
+// from store to store: what is copied is counted.
 const countsTable = "counts"
 
 // What counts are of.
@@ -69,6 +69,19 @@ func addDeliveries(sum *store.Summary, kind store.DeliveryKind, state store.Deli
 	sum.Deliveries[kind][state] = n
 }
 
+// countNewRecords counts the records that SQLite has above an id, which it finds by their ids
+// and by no index. PostgreSQL's triggers count them by themselves.
+func (t *tx) countNewRecords(above int64) error {
+	if t.dialect.name == migrations.Postgres {
+		return nil
+	}
+	_, err := t.exec(`
+		INSERT INTO counts SELECT connector, 'records', '', state, COUNT(*) FROM records NOT INDEXED
+		WHERE id > $1 AND state IN ('digested', 'ignored') GROUP BY connector, state
+		ON CONFLICT DO UPDATE SET n = counts.n + excluded.n`, above)
+	return err
+}
+
 // manyCounts is how many rows a connector's counts may take before they are folded:
 // reading them takes a fraction of a millisecond.
 const manyCounts = 500
@@ -76,7 +89,7 @@ const manyCounts = 500
 // foldCounts sums up the counts of connectors that have more than some, which
 // PostgreSQL's triggers appended, a row for each statement. What others are folding at the same moment is left to them, so that nobody
 // waits; what they append meanwhile is folded the next time. SQLite has one writer at a
-// time, whose triggers change the sums themselves.
+// time, who changes the sums themselves.
 func (t *tx) foldCounts(more int) error {
 	if t.dialect.name != migrations.Postgres {
 		return nil

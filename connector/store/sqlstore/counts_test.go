@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/store/sqlstore"
 )
@@ -220,5 +221,44 @@ func TestCountsAppearBesideAnOldProgram(t *testing.T) {
 	sum, err := s.LoadSummary(t.Context(), "flex", time.Now())
 	if err != nil || sum.Customers < 25 {
 		t.Errorf("summary %+v, %v", sum, err)
+	}
+}
+
+// TestCapturedRecordsAreCounted once each, those of several connectors in one transaction
+// and those that were there before among them, and so are copied ones.
+func TestCapturedRecordsAreCounted(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]string{
+		"sqlite": "sqlite://" + filepath.Join(t.TempDir(), "s.db"), "postgres": postgres.Database(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, url, sqlstore.Options{})
+			page := func(keys ...string) []record.Page {
+				p := record.Page{Stream: "events"}
+				for _, key := range keys {
+					p.Records = append(p.Records, record.Record{Key: key, Stream: "events", Type: "t", Via: record.Poll, Body: []byte(`{}`)})
+				}
+				return []record.Page{p}
+			}
+			for _, batch := range [][]store.Batch{
+				{{Connector: "one", At: time.Now(), Pages: page("a", "b", "a")}},
+				{{Connector: "one", At: time.Now(), Pages: page("b", "c")}, {Connector: "two", At: time.Now(), Pages: page("a")}},
+				{{Connector: "two", At: time.Now(), Pages: page("a")}},
+			} {
+				if _, err := s.Capture(t.Context(), batch); err != nil {
+					t.Fatal(err)
+				}
+			}
+			copied := open(t, "sqlite://"+filepath.Join(t.TempDir(), "copy.db"), sqlstore.Options{})
+			if _, err := sqlstore.Copy(t.Context(), s, copied, func(string) {}); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range []*sqlstore.Store{s, copied} {
+				if err := s.CheckCounts(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
 }
