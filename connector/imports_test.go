@@ -49,6 +49,7 @@ var homes = map[string][]string{
 	"github.com/getbrevo/brevo-go":    {"connector/brevo"},
 	"github.com/jackc/pgx":            {"connector/store/sqlstore", "connector/store/storetest/pgtest"},
 	"modernc.org/sqlite":              {"connector/store/sqlstore"},
+	"github.com/klauspost/compress":   {"connector/store/sqlstore"},
 	"github.com/pressly/goose":        {"migrations"},
 	"github.com/robfig/cron":          {"connector/schedule"},
 	"github.com/go-playground":        {"config"},

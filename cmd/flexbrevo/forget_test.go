@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -25,6 +24,8 @@ type known struct {
 	*world.Customer
 	// traces are what must not be found of them.
 	traces []string
+	// stored are the bodies that told of them, as they were stored.
+	stored [][]byte
 }
 
 // pick finds a person whose email and phone lead to facts, and everything that leads to them.
@@ -52,6 +53,7 @@ func (l *lab) pick() known {
 			}
 		}
 		if len(k.traces) > 5 {
+			l.keepStored(&k)
 			return k
 		}
 	}
@@ -76,32 +78,58 @@ func (k known) has(c brevosim.Contact) bool {
 	return c.Email == k.Email || c.SMS == strings.TrimPrefix(k.Phone, "+")
 }
 
+// trace is a trace that a text holds, empty where it holds none.
+func (k known) trace(text []byte) string {
+	for _, trace := range k.traces {
+		if bytes.Contains(text, []byte(trace)) {
+			return trace
+		}
+	}
+	return ""
+}
+
 // mustNotHold fails the test where a text holds a trace.
 func (k known) mustNotHold(t *testing.T, where string, text []byte) {
 	t.Helper()
+	if trace := k.trace(text); trace != "" {
+		at := bytes.Index(text, []byte(trace))
+		t.Errorf("%s holds %q: %q", where, trace, text[max(0, at-100):min(len(text), at+len(trace)+60)])
+	}
+}
+
+// mustNotStore fails the test where the bytes of a file hold a body that told of the person, or the digits of a SID,
+// which are in a compressed body as they are.
+func (k known) mustNotStore(t *testing.T, where string, text []byte) {
+	t.Helper()
+	k.mustNotHold(t, where, text)
 	for _, trace := range k.traces {
-		if at := bytes.Index(text, []byte(trace)); at >= 0 {
-			t.Errorf("%s holds %q: %q", where, trace, text[max(0, at-100):min(len(text), at+len(trace)+60)])
+		if digits := trace[2:]; len(trace) == 34 && bytes.Contains(text, []byte(digits)) {
+			t.Errorf("%s holds the digits of %s", where, trace)
+		}
+	}
+	for _, stored := range k.stored {
+		if bytes.Contains(text, stored) {
+			t.Errorf("%s holds a body of %d bytes that told of the person", where, len(stored))
 		}
 	}
 }
 
-// mustBeGone searches the bytes of the database's files, a copy of all its rows, and
+// mustBeGone searches the bytes of the database's files, a copy of all its rows with the bodies of its records, and
 // the simulated Brevo.
 func (l *lab) mustBeGone(k known) {
 	l.t.Helper()
 	if !strings.HasPrefix(l.env["STORE"], "postgres") {
-		for _, suffix := range []string{"", "-wal", "-shm"} {
-			text, err := os.ReadFile(filepath.Join(l.dir, "flexbrevo.db"+suffix))
-			if err != nil && !os.IsNotExist(err) {
-				l.t.Fatal(err)
-			}
-			k.mustNotHold(l.t, "flexbrevo.db"+suffix, text)
+		for name, text := range l.files() {
+			k.mustNotStore(l.t, name, text)
 		}
 	}
 	dump := "dump" + strconv.FormatInt(time.Now().UnixNano(), 36) + ".db"
 	l.must(0, "store", "copy", "config", "sqlite://"+dump)
-	k.mustNotHold(l.t, "a copy of the rows", []byte(readFile(l.t, filepath.Join(l.dir, dump))))
+	dump = filepath.Join(l.dir, dump)
+	k.mustNotStore(l.t, "a copy of the rows", []byte(readFile(l.t, dump)))
+	for _, b := range l.bodies("sqlite://" + dump) {
+		k.mustNotHold(l.t, "a record's body", b.came)
+	}
 	for _, c := range l.brevo.Contacts() {
 		if k.has(c) {
 			l.t.Errorf("contact %d is in Brevo", c.ID)

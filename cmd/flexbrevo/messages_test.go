@@ -3,7 +3,6 @@ package main_test
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -134,9 +133,11 @@ func TestTextOfMessages(t *testing.T) {
 				}
 			}
 			kept := false
-			for _, name := range []string{"flexbrevo.db", "flexbrevo.db-wal"} {
-				content, err := os.ReadFile(filepath.Join(l.dir, name))
-				kept = kept || err == nil && bytes.Contains(content, []byte("of an agent"))
+			for _, content := range l.files() {
+				kept = kept || bytes.Contains(content, []byte("of an agent"))
+			}
+			for _, b := range l.bodies(l.storeURL()) {
+				kept = kept || bytes.Contains(b.came, []byte("of an agent"))
 			}
 			if read != (told > 10) || read != kept {
 				t.Errorf("%d texts were told, kept %t", told, kept)

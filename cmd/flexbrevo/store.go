@@ -17,11 +17,11 @@ const configured = "config"
 func (c *cli) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Copy the store: the backup, and the move from SQLite to PostgreSQL",
-		Long:  "See `flexbrevo store copy --help`.\n\n" + exitHelp,
+		Short: "Copy the store: the backup, and the move from SQLite to PostgreSQL; print a record",
+		Long:  "See `flexbrevo store copy --help` and `flexbrevo store record --help`.\n\n" + exitHelp,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(c.storeCopyCommand())
+	cmd.AddCommand(c.storeCopyCommand(), c.storeRecordCommand())
 	return cmd
 }
 

@@ -37,6 +37,9 @@ type Record struct {
 	Via Via
 	// Body is the source's own bytes. They may hold anything, invalid UTF-8 too.
 	Body []byte
+	// Damage says why the store could not read Body again, which is then as it lies there;
+	// empty of every other record.
+	Damage string
 	// Lane is the priority of what follows from it.
 	Lane Lane
 }

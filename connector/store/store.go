@@ -481,6 +481,9 @@ type Reader interface {
 	LoadHistory(ctx context.Context, connector string, customerID int64, limit int) (History, error)
 	// LoadDeliveries returns deliveries in a state, newest first; state "" for all.
 	LoadDeliveries(ctx context.Context, connector string, state DeliveryState, limit int) ([]Delivery, error)
+	// LoadRecordsByKey returns the kept records that have the keys, of any state, each once, in
+	// the order of their capture. Keys that none has are left out.
+	LoadRecordsByKey(ctx context.Context, connector string, keys []string) ([]record.Record, error)
 }
 
 // History is what became of what was owed to one customer.

@@ -88,6 +88,9 @@ func (m *memo) record(r record.Record) (Decoded, error) {
 }
 
 func decode(r record.Record, m *memo) (Decoded, error) {
+	if r.Damage != "" {
+		return Decoded{}, errors.New(r.Damage)
+	}
 	switch r.Via {
 	case record.Plugin:
 		return decodePlugin(r)

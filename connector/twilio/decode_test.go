@@ -448,3 +448,14 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// TestDamagedRecordsSaySo: what the store could not read again is never taken for what it seems to be.
+func TestDamagedRecordsSaySo(t *testing.T) {
+	t.Parallel()
+	for _, via := range []record.Via{record.Poll, record.Callback, record.EventStreams, record.Plugin, record.Post} {
+		_, err := Decode(record.Record{Via: via, Type: "task.created", Body: []byte("EventType=task.deleted"), Damage: "the body in the store is damaged"})
+		if err == nil || !strings.Contains(err.Error(), "the body in the store is damaged") {
+			t.Errorf("a damaged record by %s: %v", via, err)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"slices"
 
 	"flexbrevo/connector/record"
@@ -74,7 +73,7 @@ func recordRows(batch []store.Batch) (rows, int) {
 	connectors, keys, streams := make(texts, 0, total), make(texts, 0, total), make(texts, 0, total)
 	types, vias := make(texts, 0, total), make(texts, 0, total)
 	lanes, at, capturedAt := make(ints, 0, total), make(moments, 0, total), make(moments, 0, total)
-	bodies := make(blobs, 0, total)
+	bodies := &bodies{values: make([][]byte, 0, total)}
 	for _, b := range batch {
 		for _, p := range b.Pages {
 			for _, r := range p.Records {
@@ -82,7 +81,7 @@ func recordRows(batch []store.Batch) (rows, int) {
 				streams, types = append(streams, name(r.Stream)), append(types, name(r.Type))
 				vias, lanes = append(vias, string(r.Via)), append(lanes, int64(r.Lane))
 				at, capturedAt = append(at, r.At), append(capturedAt, b.At)
-				bodies = append(bodies, bytesOf(r.Body))
+				bodies.values = append(bodies.values, r.Body)
 			}
 		}
 	}
@@ -194,30 +193,12 @@ func (t *tx) records(connector string, ids ints) ([]record.Record, error) {
 		SELECT o.id, o.key, o.stream, o.type, o.via, o.lane, o.at, o.captured_at, o.body
 		FROM {rows id:bigint} AS r CROSS JOIN records o WHERE o.id = r.id AND o.connector = $1`, func(r row) error {
 		var rec record.Record
-		var body sql.RawBytes
-		err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, &body)
-		rec.Body = bodies.copy(body)
+		err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, bodyOf{&rec, &bodies})
 		found = append(found, rec)
 		return err
 	}, connector, rows{ids})
 	slices.SortFunc(found, byLane)
 	return found, err
-}
-
-// arena is room for many bodies, which live as long as one of them does.
-type arena []byte
-
-// arenaBytes is how much room is made at once.
-const arenaBytes = 64 << 10
-
-// copy copies bytes into the arena.
-func (a *arena) copy(b []byte) []byte {
-	if len(b) > cap(*a)-len(*a) {
-		*a = make([]byte, 0, max(arenaBytes, len(b)))
-	}
-	from := len(*a)
-	*a = append(*a, b...)
-	return (*a)[from:len(*a):len(*a)]
 }
 
 func byLane(a, b record.Record) int {

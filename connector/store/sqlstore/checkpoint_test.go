@@ -27,7 +27,7 @@ func TestLogIsMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	const pages, records = 60, 200 // some 120 MB
-	body := bytes.Repeat([]byte("x"), 10_000)
+	body := noise(10_000)
 	largest := int64(0)
 	for n := range pages {
 		p := record.Page{Stream: "events", Cursor: record.Cursor(fmt.Sprint(n))}

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -60,7 +61,12 @@ func fill(t *testing.T, s store.Store, now time.Time) {
 	t.Helper()
 	page := record.Page{Stream: "events", Cursor: "c", Through: now}
 	for range 1200 {
-		page.Records = append(page.Records, record.Record{Key: "EV" + string(rune(0x4e00+len(page.Records))), At: now, Body: []byte{0, 0xff, byte(len(page.Records))}})
+		n := len(page.Records)
+		body := []byte{0, 0xff, byte(n)}
+		if n%2 == 0 {
+			body = fmt.Appendf(nil, `{"event_type":"task.completed","resource_type":"task","sid":"EV%032d"}`, n) // stored compressed
+		}
+		page.Records = append(page.Records, record.Record{Key: "EV" + string(rune(0x4e00+n)), At: now, Body: body})
 	}
 	if _, err := s.Capture(t.Context(), []store.Batch{{Connector: "flex", At: now, Pages: []record.Page{page}}}); err != nil {
 		t.Fatal(err)
@@ -125,6 +131,14 @@ func sameSummary(t *testing.T, a, b store.Store, now time.Time) {
 	m, err := b.LoadNeighbours(t.Context(), "flex", nil, []fact.Key{{Kind: fact.Task, SID: "WT00000000000000000000000000000001"}})
 	if err != nil || !reflect.DeepEqual(m, n) {
 		t.Errorf("neighbours in the copy are %+v, %v, want %+v", m, err, n)
+	}
+	records, err := a.LoadRecordsAfter(t.Context(), "flex", 0, 2000)
+	if err != nil || len(records) == 0 {
+		t.Fatal(len(records), err)
+	}
+	again, err := b.LoadRecordsAfter(t.Context(), "flex", 0, 2000)
+	if err != nil || !reflect.DeepEqual(again, records) {
+		t.Errorf("the copy holds %d records that are not the %d, %v", len(again), len(records), err)
 	}
 }
 

@@ -101,10 +101,11 @@ func (t *tx) deadRecords(f store.DeadFilter, limit int, tell func(store.DeadLett
 		query = `SELECT ` + columns + ` FROM {rows id:bigint} AS r CROSS JOIN records rec WHERE rec.id = r.id AND ` + where + ` ORDER BY rec.id DESC LIMIT $5`
 		args = append(args, rows{ids})
 	}
+	var bodies arena
 	return t.query(query, func(r row) error {
 		l := store.DeadLetter{Kind: store.DeadRecord, Record: &record.Record{}}
 		err := r.Scan(&l.ID, &l.Record.Key, &l.Record.Stream, &l.Record.Type, &l.Record.Via, &l.Record.Lane, clock{&l.Record.At},
-			&l.Reason, clock{&l.DiedAt}, &l.Record.Body)
+			&l.Reason, clock{&l.DiedAt}, bodyOf{l.Record, &bodies})
 		l.Record.ID = l.ID
 		tell(l)
 		return err

@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -38,7 +37,7 @@ func TestFullDisk(t *testing.T) {
 	stored := 0
 	capture := func() error {
 		p := record.Page{Stream: "events", Cursor: record.Cursor(fmt.Sprint(stored + 1)), Records: []record.Record{
-			{Key: fmt.Sprint("EV", stored), Body: bytes.Repeat([]byte("x"), 50_000)},
+			{Key: fmt.Sprint("EV", stored), Body: noise(50_000)},
 		}}
 		_, err := s.Capture(t.Context(), []store.Batch{{Connector: "c", At: time.Now(), Pages: []record.Page{p}}})
 		return err

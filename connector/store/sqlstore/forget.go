@@ -197,12 +197,12 @@ func (t *tx) eventsOf(customers rows) ([]string, error) {
 // LoadRecordsAfter implements store.Forgetter.
 func (s *Store) LoadRecordsAfter(ctx context.Context, connector string, after int64, limit int) ([]record.Record, error) {
 	var kept []record.Record
+	var bodies arena
 	err := s.read(ctx, "load records", func(t *tx) error {
 		return t.query(`
-			SELECT id, key, stream, type, via, lane, at, body FROM records
+			SELECT `+recordColumns+` FROM records
 			WHERE connector = $1 AND id > $2 ORDER BY id LIMIT $3`, func(r row) error {
-			var rec record.Record
-			err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, &rec.Body)
+			rec, err := scanRecord(r, &bodies)
 			kept = append(kept, rec)
 			return err
 		}, name(connector), after, limit)

@@ -110,13 +110,13 @@ func (s *Store) LoadSenders(ctx context.Context, connector string) ([]store.Send
 // index holds this one only.
 func (s *Store) LoadPluginPosts(ctx context.Context, connector string, from, until time.Time, limit int) ([]record.Record, error) {
 	var found []record.Record
+	var bodies arena
 	err := s.read(ctx, "load plugin posts", func(t *tx) error {
 		return t.query(`
-			SELECT id, key, stream, type, via, lane, at, body FROM records
+			SELECT `+recordColumns+` FROM records
 			WHERE connector = $1 AND via = 'plugin' AND captured_at >= $2 AND captured_at < $3
 			ORDER BY captured_at DESC, id DESC LIMIT $4`, func(r row) error {
-			var rec record.Record
-			err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, &rec.Body)
+			rec, err := scanRecord(r, &bodies)
 			found = append(found, rec)
 			return err
 		}, name(connector), from.UnixMilli(), until.UnixMilli(), limit)

@@ -59,14 +59,14 @@ func (s *Store) LoadRecordsAgain(ctx context.Context, connector string, after in
 		from = since.UnixMilli()
 	}
 	var found []record.Record
+	var bodies arena
 	err := s.read(ctx, "load records again", func(t *tx) error {
 		return t.query(`
-			SELECT id, key, stream, type, via, lane, at, body FROM records
+			SELECT `+recordColumns+` FROM records
 			WHERE id > $1 AND connector = $2 AND state IN ('digested', 'ignored') AND COALESCE(at, captured_at) >= $3
 				AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.connector = records.connector AND w.lane = records.lane AND w.id = records.id)
 			ORDER BY id LIMIT $4`, func(r row) error {
-			var rec record.Record
-			err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, &rec.Body)
+			rec, err := scanRecord(r, &bodies)
 			found = append(found, rec)
 			return err
 		}, after, name(connector), from, limit)

@@ -20,6 +20,16 @@ type column interface {
 	appendJSONB(b []byte, i int) []byte
 }
 
+// joined is a column of bytes, which may hold anything. On SQLite they never pass through
+// JSON: a statement takes those of a piece one after the other.
+type joined interface {
+	// take says how many bytes the next value takes that is joined.
+	take(i int) int
+	// appendJoined appends the values from one to before another, which were taken one by
+	// one.
+	appendJoined(b []byte, from, to int) []byte
+}
+
 func (r rows) size() int { return r[0].size() }
 
 // pieceBytes is about how much of a table with bytes or documents goes into one statement
@@ -31,7 +41,7 @@ const pieceBytes = 56 << 10
 func (r rows) bulky() bool {
 	for _, c := range r {
 		switch c.(type) {
-		case blobs, documents:
+		case joined, documents:
 			return true
 		}
 	}
@@ -46,7 +56,7 @@ func (r rows) piece(args []any, draft []byte, from, limit int) ([]any, []byte, i
 	draft, to := r.appendJSONB(draft, from, limit)
 	args = append(args, draft[began:])
 	for _, c := range r {
-		if b, ok := c.(blobs); ok {
+		if b, ok := c.(joined); ok {
 			began = len(draft)
 			draft = b.appendJoined(draft, from, to)
 			args = append(args, draft[began:])
@@ -65,16 +75,16 @@ func (r rows) appendJSONB(b []byte, from, limit int) ([]byte, int) {
 		b = openValue(b, jsonbArray)
 		row := len(b)
 		for j, c := range r {
-			bytes, ok := c.(blobs)
+			bytes, ok := c.(joined)
 			if !ok {
 				b = c.appendJSONB(b, i)
 				continue
 			}
 			b = openValue(b, jsonbArray)
-			place := len(b)
-			b = appendJSONBInt(appendJSONBInt(b, int64(at[j])+1), int64(len(bytes[i])))
+			place, size := len(b), bytes.take(i)
+			b = appendJSONBInt(appendJSONBInt(b, int64(at[j])+1), int64(size))
 			closeValue(b, place)
-			at[j], beside = at[j]+len(bytes[i]), beside+len(bytes[i])
+			at[j], beside = at[j]+size, beside+size
 		}
 		closeValue(b, row)
 	}
@@ -155,8 +165,7 @@ func (c documents) appendJSONB(b []byte, i int) []byte {
 	return b
 }
 
-// blobs is a column of bytes, which may hold anything. On SQLite they never pass through
-// JSON, see appendJoined.
+// blobs is a column of bytes.
 type blobs [][]byte
 
 func (c blobs) size() int  { return len(c) }
@@ -166,7 +175,8 @@ func (c blobs) appendJSONB([]byte, int) []byte {
 	panic("sqlstore: bytes have no JSON")
 }
 
-// appendJoined appends the values from one to before another, one after the other.
+func (c blobs) take(i int) int { return len(c[i]) }
+
 func (c blobs) appendJoined(b []byte, from, to int) []byte {
 	for _, value := range c[from:to] {
 		b = append(b, value...)

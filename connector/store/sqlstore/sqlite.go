@@ -20,8 +20,8 @@ import (
 const (
 	// sqliteReaders is how many questions SQLite answers at once.
 	sqliteReaders = 4
-	// pageSize is that of a new file. A record with its body takes 2.5 KB: one fits in 4 KB,
-	// three in 8.
+	// pageSize is that of a new file. A record takes about 1 KB with its body: pages of 4 KB
+	// leave more over at their ends, and files are a twelfth larger.
 	pageSize = 8192
 	// writerCache and readerCache are how many KB of pages the connection that writes
 	// and each of those that read keep. Each fills in time, whatever the size of the

@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		answerTests,
 		caseTests,
 		backfillTests,
+		bodyTests,
 		captureTests,
 		careTests,
 		claimTests,
