@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// dropStart does something on Linux alone.
+func dropStart() {}
