@@ -28,6 +28,9 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "flexbrevo")
 	build := exec.Command("go", append(append([]string{"build"}, raceFlags...), "-o", binary, ".")...)
+	if len(raceFlags) == 0 {
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it ships: static, without the system's library
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the binary: %v\n%s", err, out)
 		return 1
