@@ -188,6 +188,7 @@ func (c *cli) assemble(cfg *config.Config, st store.Store, logger *slog.Logger) 
 	if err != nil {
 		return nil, nil, errors.Join(err, st.Close())
 	}
+	keepSmall(cfg.Store.SQLitePath != "")
 	dropStart()
 	return s, func() {
 		s.Close()

@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	keepSmall()
+	keepSmall(true)
 	os.Exit(run(os.Args[1:]))
 }
 
