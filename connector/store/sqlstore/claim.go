@@ -57,10 +57,6 @@ func (t *tx) dueCustomers(account string, now time.Time, limit int) (ints, error
 // standing returns what waits or is unknown of each customer: the contact, then
 // events by time, as many as may be claimed at most, customers in their order.
 func (t *tx) standing(account string, customers ints, perCustomer int) ([]store.Delivery, error) {
-	places := make(ints, len(customers))
-	for i := range places {
-		places[i] = int64(i)
-	}
 	return t.deliveries(`
 		SELECT `+deliveryColumns+` FROM (
 			SELECT d.id, r.place AS customer_place,
@@ -70,7 +66,7 @@ func (t *tx) standing(account string, customers ints, perCustomer int) ([]store.
 				AND d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.state <> 'dead') AS s
 		CROSS JOIN deliveries d CROSS JOIN customers c
 		WHERE d.id = s.id AND c.id = d.customer_id AND s.place <= $2
-		ORDER BY s.customer_place, s.place`, account, perCustomer, rows{customers, places})
+		ORDER BY s.customer_place, s.place`, account, perCustomer, rows{customers, places(len(customers))})
 }
 
 // mayGo keeps of each customer the run of deliveries that may go one after the
