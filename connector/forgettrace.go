@@ -3,6 +3,7 @@ package connector
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 
 	"flexbrevo/connector/fact"
@@ -76,17 +77,27 @@ func profileOptionsOf(f *flow) *profile.Options {
 // scanBatch is how many records are in memory at once while they are searched.
 const scanBatch = 500
 
-// mentioning returns the records that mention somebody.
+// mentioning returns the records that mention somebody, and those that nobody can read
+// any more, which may. One that a newer program wrote is searched by that one alone, so
+// that nothing is forgotten where there are any.
 func (f *flow) mentioning(ctx context.Context, tr *traces) ([]store.BuriedRecord, error) {
 	var found []store.BuriedRecord
+	newer := 0
 	for after := int64(0); ; {
 		records, err := f.store.LoadRecordsAfter(ctx, f.cfg.Name, after, scanBatch)
-		if err != nil || len(records) == 0 {
-			return found, err
+		switch {
+		case err != nil:
+			return nil, err
+		case len(records) == 0 && newer > 0:
+			return nil, fmt.Errorf("%d records cannot be read: a newer flexbrevo wrote them, and only it can say whether they mention the person; forget with that one", newer)
+		case len(records) == 0:
+			return found, nil
 		}
 		for _, r := range records {
 			after = r.ID
-			if tr.in(r) {
+			if r.Damage != "" && r.Damage != record.DamagedBody {
+				newer++
+			} else if r.Damage != "" || tr.in(r) {
 				found = append(found, store.BuriedRecord{ID: r.ID, Key: pipeline.HiddenKey(f.graves, f.cfg.Name, r.Key)})
 			}
 		}

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -303,6 +304,36 @@ func TestForgetRefuses(t *testing.T) {
 	}
 	if r := l.must(0, "forget", "--yes", "zoe@example.com"); !strings.Contains(r.stdout, "nobody is known by this") {
 		t.Errorf("of a stranger it says %q", r.stdout)
+	}
+}
+
+// TestForgetWhatCannotBeRead: a body that nobody can read any more goes with a person, whoever it was of, and one that a
+// newer build wrote keeps people from being forgotten in part.
+func TestForgetWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, setup{world: aDay(85, 20, false), env: map[string]string{"FLEXBREVO_FORGET_KEY": forgetKey}})
+	l.must(0, "sync")
+	k := l.pick()
+	db, err := sql.Open("sqlite", filepath.Join(l.dir, "flexbrevo.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	spoil := func(body []byte) {
+		if _, err := db.ExecContext(t.Context(), `UPDATE records SET body = $1 WHERE id = (SELECT MIN(id) FROM records)`, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil([]byte("\xfewritten by a newer one"))
+	if r := l.must(1, "forget", "--yes", k.Email); !strings.Contains(r.stderr, "1 records cannot be read: a newer flexbrevo wrote them") {
+		t.Errorf("beside a record of a newer build it says %q", r.stderr)
+	}
+	spoil([]byte("\xf9cut off"))
+	l.forget(k.Email, "--in-brevo")
+	l.forget(k.Phone, "--in-brevo")
+	l.mustBeGone(k)
+	if stored := storedBodies(t, l.storeURL()); len(stored[slices.Min(slices.Collect(maps.Keys(stored)))]) != 0 {
+		t.Error("a body that nobody can read is left")
 	}
 }
 

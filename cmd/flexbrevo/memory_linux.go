@@ -31,16 +31,19 @@ func dropStart() {
 type mapping struct{ from, to uintptr }
 
 // unchanged returns the mappings of a file that cannot be written to and of which every
-// page is still the file's: what is given back of another, such as one that was relocated
-// when the program was loaded, would be lost. smaps is what proc(5) says of
-// /proc/PID/smaps: a line for each mapping, and lines of its figures after it.
+// page is still the file's, in memory and in swap: what is given back of another, such as
+// one that was relocated when the program was loaded, would be lost. smaps is what proc(5)
+// says of /proc/PID/smaps: a line for each mapping, and lines of its figures after it, those
+// of its own pages before those in swap.
 func unchanged(smaps []byte, file string) []mapping {
 	var found []mapping
 	var last mapping
 	for line := range bytes.Lines(smaps) {
 		fields := strings.Fields(string(line))
 		switch {
-		case len(fields) == 3 && fields[0] == "Anonymous:":
+		case len(fields) == 3 && fields[0] == "Anonymous:" && fields[1] != "0":
+			last = mapping{}
+		case len(fields) == 3 && fields[0] == "Swap:":
 			if fields[1] == "0" && last != (mapping{}) {
 				found = append(found, last)
 			}

@@ -38,6 +38,8 @@ type relay struct {
 	lease  store.Lease
 	sum    Digested
 	saving *saving // nil for none
+	// rescued says that a batch was digested apart.
+	rescued bool
 }
 
 // saving is a batch that is being saved.
@@ -121,10 +123,11 @@ func (r *relay) take(ctx context.Context, limit int, into *batch, underWay ...*b
 // once that one is.
 func (r *relay) digest(ctx context.Context, b *batch) error {
 	out, err := r.compute(ctx, b, r.beside())
+	r.rescued = false
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
-	if errors.Is(err, errMeets) {
+	if errors.Is(err, errMeets) || r.rescued { // parts of a batch may reach further than the whole
 		var again *batch
 		if again, err = r.again(ctx, b.records()); err == nil {
 			b = again
@@ -173,6 +176,7 @@ func (r *relay) rescue(ctx context.Context, b *batch, err error) error {
 	if !poisonous(ctx, err) {
 		return err
 	}
+	r.rescued = true
 	r.o.Logger.Warn("a batch cannot be digested whole", "connector", r.o.Connector, "count", len(b.tellers), "err", err)
 	done, err := r.apart(ctx, r.lease, b.records())
 	r.sum.add(done)
@@ -186,9 +190,16 @@ func (r *relay) split(ctx context.Context, b *batch) (now, later *batch, err err
 	if r.saving == nil {
 		return b, nil, nil
 	}
-	r.readDeltas(b)
-	held, n := r.saving.reach.holdsOf(b)
+	var held map[fact.Key]bool
+	n := 0
+	err = r.guarded(func() error {
+		r.readDeltas(b)
+		held, n = r.saving.reach.holdsOf(b)
+		return nil
+	})
 	switch {
+	case err != nil: // which meets it again, and knows what to do
+		return b, nil, r.settle(ctx)
 	case n == 0:
 		return b, nil, nil
 	case 4*(len(b.tellers)-n) < len(b.tellers):
@@ -227,11 +238,16 @@ type reach struct {
 	facts     map[fact.Key]*state
 	tokens    map[store.Token]bool
 	customers map[int64]bool
+	// events are the keys of events: one may be with another customer than its fact.
+	events map[string]bool
 }
 
 // reachOf is the reach of a batch that was computed.
 func reachOf(b *batch, out *store.Digest) *reach {
-	r := &reach{facts: b.facts, tokens: make(map[store.Token]bool, len(b.touched)+len(b.known.Tokens)), customers: make(map[int64]bool, len(out.Customers))}
+	r := &reach{facts: b.facts, tokens: make(map[store.Token]bool, len(b.touched)+len(b.known.Tokens)), customers: make(map[int64]bool, len(out.Customers)), events: make(map[string]bool, len(out.Events))}
+	for i := range out.Events {
+		r.events[out.Events[i].Key] = true
+	}
 	for t := range b.touched {
 		r.tokens[t] = true
 	}
@@ -256,6 +272,11 @@ func (r *reach) meets(b *batch) bool {
 	}
 	for _, c := range b.known.Customers {
 		if r.customers[c.ID] {
+			return true
+		}
+	}
+	for i := range b.known.Events {
+		if r.events[b.known.Events[i].Key] {
 			return true
 		}
 	}

@@ -18,6 +18,9 @@ const (
 	Post         Via = "post"          // a survey tool's post
 )
 
+// DamagedBody is the Damage of a record whose body nobody can read any more.
+const DamagedBody = "the body in the store is damaged"
+
 // Record is one captured item, exactly as the source gave it.
 type Record struct {
 	// ID is the store's own number, in order of capture; 0 before it is stored.

@@ -102,7 +102,7 @@ func (c *bodies) appendElement(b []byte, i int) []byte {
 	return b
 }
 
-var errDamagedBody = errors.New("the body in the store is damaged")
+var errDamagedBody = errors.New(record.DamagedBody)
 
 // unpack returns the body that was stored in some form, in the arena.
 func (a *arena) unpack(stored []byte) ([]byte, error) {
