@@ -103,6 +103,9 @@ func (p *pass) all(ctx context.Context) error {
 	for _, f := range p.s.flows {
 		errs = append(errs, p.collect(ctx, f))
 	}
+	if err := errors.Join(errs...); errors.Is(err, store.ErrUnavailable) {
+		return err // of what was read some was not kept, and an event is told once
+	}
 	for _, name := range p.s.accountNames() {
 		errs = append(errs, p.deliver(ctx, p.s.accounts[name]))
 	}
