@@ -89,7 +89,7 @@ func (f *flow) mentioning(ctx context.Context, tr *traces) ([]store.BuriedRecord
 		case err != nil:
 			return nil, err
 		case len(records) == 0 && newer > 0:
-			return nil, fmt.Errorf("%d records cannot be read: a newer flexbrevo wrote them, and only it can say whether they mention the person; forget with that one", newer)
+			return nil, fmt.Errorf("records cannot be read (%d): a newer flexbrevo wrote them, and only it can say whether they mention the person; forget with that one", newer)
 		case len(records) == 0:
 			return found, nil
 		}

@@ -103,7 +103,7 @@ func (p *pass) all(ctx context.Context) error {
 	for _, f := range p.s.flows {
 		errs = append(errs, p.collect(ctx, f))
 	}
-	if err := errors.Join(errs...); errors.Is(err, store.ErrUnavailable) {
+	if err := errors.Join(errs...); ctx.Err() == nil && errors.Is(err, store.ErrUnavailable) {
 		return err // of what was read some was not kept, and an event is told once
 	}
 	for _, name := range p.s.accountNames() {

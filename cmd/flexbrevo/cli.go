@@ -210,3 +210,33 @@ func ago(t *time.Time, now time.Time) string {
 	}
 	return now.Sub(*t).Round(time.Second).String() + " ago"
 }
+
+// eachConnector opens the store and does something for each connector that was asked
+// for.
+func (c *cli) eachConnector(ctx context.Context, readOnly bool, do func(store.Store, *config.Connector) error) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if path := cfg.Store.SQLitePath; path != "" {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("there is no store at %s yet; start with `flexbrevo run` or `flexbrevo sync`", path)
+		}
+	}
+	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg), false, readOnly)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, k := range cfg.Connectors {
+		if c.connector != "" && c.connector != k.Name || err != nil {
+			continue
+		}
+		found = true
+		err = do(st, k)
+	}
+	if err == nil && !found {
+		err = usage(fmt.Errorf("there is no connector %q", c.connector))
+	}
+	return errors.Join(err, st.Close())
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"flexbrevo/config"
-	"flexbrevo/connector"
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 )
@@ -176,36 +174,6 @@ func detailed(row deadRow, l store.DeadLetter) deadRow {
 	return row
 }
 
-// eachDead opens the store and does something for each connector that was asked
-// for.
-func (c *cli) eachDead(ctx context.Context, readOnly bool, do func(store.Store, *config.Connector) error) error {
-	cfg, err := c.load()
-	if err != nil {
-		return err
-	}
-	if path := cfg.Store.SQLitePath; path != "" {
-		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("there is no store at %s yet; start with `flexbrevo run` or `flexbrevo sync`", path)
-		}
-	}
-	st, err := connector.OpenStore(ctx, cfg, c.logger(cfg), false, readOnly)
-	if err != nil {
-		return err
-	}
-	found := false
-	for _, k := range cfg.Connectors {
-		if c.connector != "" && c.connector != k.Name || err != nil {
-			continue
-		}
-		found = true
-		err = do(st, k)
-	}
-	if err == nil && !found {
-		err = usage(fmt.Errorf("there is no connector %q", c.connector))
-	}
-	return errors.Join(err, st.Close())
-}
-
 func (c *cli) deadListCommand() *cobra.Command {
 	var f deadFlags
 	cmd := &cobra.Command{
@@ -213,7 +181,7 @@ func (c *cli) deadListCommand() *cobra.Command {
 		Long: "Lists deliveries and records that were given up on, the latest first.\n\n" + exitHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			rows := []deadRow{}
-			err := c.eachDead(cmd.Context(), true, func(st store.Store, k *config.Connector) error {
+			err := c.eachConnector(cmd.Context(), true, func(st store.Store, k *config.Connector) error {
 				filter, err := f.filter(k, nil, time.Now())
 				if err != nil {
 					return err
@@ -262,7 +230,7 @@ func (c *cli) deadShowCommand() *cobra.Command {
 				return usage(errors.New("which one? see `flexbrevo dead list`"))
 			}
 			rows := []deadRow{}
-			err := c.eachDead(cmd.Context(), true, func(st store.Store, k *config.Connector) error {
+			err := c.eachConnector(cmd.Context(), true, func(st store.Store, k *config.Connector) error {
 				filter := store.DeadFilter{Connector: k.Name}
 				if err := addIDs(&filter, args); err != nil {
 					return err
@@ -299,7 +267,7 @@ func (c *cli) deadChangeCommand(name, short, long string, destructive bool, chan
 				return usage(fmt.Errorf("which ones? name them, give a filter, or --all"))
 			}
 			total := 0
-			err := c.eachDead(cmd.Context(), false, func(st store.Store, k *config.Connector) error {
+			err := c.eachConnector(cmd.Context(), false, func(st store.Store, k *config.Connector) error {
 				n, err := c.changeDead(cmd.Context(), st, k, args, &f, name, destructive, change)
 				total += n
 				return err

@@ -16,11 +16,8 @@ import (
 // newcomer is a lab without a configuration and without anything in its environment.
 func newcomer(t *testing.T) (l *lab, answers string) {
 	t.Helper()
-	w := aDay(31, 40, false)
 	// The programs go by the real clock here, and their first pull goes back 48 hours from now, not from midnight.
-	w.End = time.Now().UTC().Truncate(time.Hour).Add(-6 * time.Hour)
-	w.Start = w.End.Add(-24 * time.Hour)
-	l = newLab(t, setup{world: w, clock: time.Now})
+	l = newLab(t, setup{world: aDayUntilNow(31, 40), clock: time.Now})
 	if err := os.Remove(filepath.Join(l.dir, "connector.yaml")); err != nil {
 		t.Fatal(err)
 	}

@@ -325,7 +325,7 @@ func TestForgetWhatCannotBeRead(t *testing.T) {
 		}
 	}
 	spoil([]byte("\xfewritten by a newer one"))
-	if r := l.must(1, "forget", "--yes", k.Email); !strings.Contains(r.stderr, "1 records cannot be read: a newer flexbrevo wrote them") {
+	if r := l.must(1, "forget", "--yes", k.Email); !strings.Contains(r.stderr, "records cannot be read (1): a newer flexbrevo wrote them") {
 		t.Errorf("beside a record of a newer build it says %q", r.stderr)
 	}
 	spoil([]byte("\xf9cut off"))

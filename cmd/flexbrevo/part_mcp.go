@@ -127,7 +127,7 @@ func (t *mcpTools) deadLetters(ctx context.Context, in deadLettersIn) (deadLette
 	}
 	f := in.flags()
 	out := deadLettersOut{Letters: []deadRow{}}
-	err := t.cli.eachDead(ctx, true, func(st store.Store, k *config.Connector) error {
+	err := t.cli.eachConnector(ctx, true, func(st store.Store, k *config.Connector) error {
 		filter, err := f.filter(k, nil, time.Now())
 		if err != nil {
 			return err
@@ -147,7 +147,7 @@ type deadLetterIn struct {
 
 func (t *mcpTools) deadLetter(ctx context.Context, in deadLetterIn) (deadRow, error) {
 	var out *deadRow
-	err := t.cli.eachDead(ctx, true, func(st store.Store, k *config.Connector) error {
+	err := t.cli.eachConnector(ctx, true, func(st store.Store, k *config.Connector) error {
 		filter := store.DeadFilter{Connector: k.Name}
 		if err := addIDs(&filter, []string{in.ID}); err != nil {
 			return err
@@ -192,7 +192,7 @@ func (t *mcpTools) change(ctx context.Context, in deadChangeIn, name string, cha
 	}
 	f := in.flags()
 	var out deadChangeOut
-	err := t.cli.eachDead(ctx, false, func(st store.Store, k *config.Connector) error {
+	err := t.cli.eachConnector(ctx, false, func(st store.Store, k *config.Connector) error {
 		n, err := t.cli.changeDead(ctx, st, k, in.IDs, &f, name, false, change)
 		out.Changed += n
 		return err

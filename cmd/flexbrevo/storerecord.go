@@ -29,7 +29,7 @@ func (c *cli) storeRecordCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found := map[string]bool{}
 			var bad []error
-			err := c.eachDead(cmd.Context(), true, func(st store.Store, k *config.Connector) error {
+			err := c.eachConnector(cmd.Context(), true, func(st store.Store, k *config.Connector) error {
 				records, err := st.LoadRecordsByKey(cmd.Context(), k.Name, args)
 				for _, r := range records {
 					found[r.Key] = true

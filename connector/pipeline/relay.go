@@ -28,7 +28,8 @@ func (d *Digest) Once(ctx context.Context, lease store.Lease) (Digested, error) 
 	if next != nil {
 		<-next // nothing is left running
 	}
-	return r.sum, errors.Join(err, r.settle(ctx))
+	_, unsaved := r.settle(ctx)
+	return r.sum, errors.Join(err, unsaved)
 }
 
 // relay is Once on its way. What it reads ahead is forgotten where it ends with an
@@ -38,8 +39,6 @@ type relay struct {
 	lease  store.Lease
 	sum    Digested
 	saving *saving // nil for none
-	// rescued says that a batch was digested apart.
-	rescued bool
 }
 
 // saving is a batch that is being saved.
@@ -122,12 +121,16 @@ func (r *relay) take(ctx context.Context, limit int, into *batch, underWay ...*b
 // digest computes a batch beside the one that is being saved, and begins to save it
 // once that one is.
 func (r *relay) digest(ctx context.Context, b *batch) error {
-	out, err := r.compute(ctx, b, r.beside())
-	r.rescued = false
-	if err := r.settle(ctx); err != nil {
-		return err
+	var beside *reach
+	if r.saving != nil {
+		beside = r.saving.reach
 	}
-	if errors.Is(err, errMeets) || r.rescued { // parts of a batch may reach further than the whole
+	out, err := r.compute(ctx, b, beside)
+	apart, unsaved := r.settle(ctx)
+	if unsaved != nil {
+		return unsaved
+	}
+	if errors.Is(err, errMeets) || apart { // parts of a batch may reach further than the whole
 		var again *batch
 		if again, err = r.again(ctx, b.records()); err == nil {
 			b = again
@@ -144,31 +147,24 @@ func (r *relay) digest(ctx context.Context, b *batch) error {
 		s.done <- outcome{digested, err}
 	}()
 	if len(out.Tombs) > 0 { // which say what of the next is of somebody who was forgotten
-		return r.settle(ctx)
+		_, err = r.settle(ctx)
 	}
-	return nil
+	return err
 }
 
-// beside is the reach of what is being saved, nil for nothing.
-func (r *relay) beside() *reach {
+// settle waits until what is being saved is saved, and says whether it had to be digested
+// apart.
+func (r *relay) settle(ctx context.Context) (apart bool, err error) {
 	if r.saving == nil {
-		return nil
-	}
-	return r.saving.reach
-}
-
-// settle waits until what is being saved is saved.
-func (r *relay) settle(ctx context.Context) error {
-	if r.saving == nil {
-		return nil
+		return false, nil
 	}
 	s, saved := r.saving, <-r.saving.done
 	r.saving = nil
 	if saved.err != nil {
-		return r.rescue(ctx, s.batch, saved.err)
+		return true, r.rescue(ctx, s.batch, saved.err)
 	}
 	r.sum.add(saved.digested)
-	return nil
+	return false, nil
 }
 
 // rescue digests apart what could not be digested together.
@@ -176,7 +172,6 @@ func (r *relay) rescue(ctx context.Context, b *batch, err error) error {
 	if !poisonous(ctx, err) {
 		return err
 	}
-	r.rescued = true
 	r.o.Logger.Warn("a batch cannot be digested whole", "connector", r.o.Connector, "count", len(b.tellers), "err", err)
 	done, err := r.apart(ctx, r.lease, b.records())
 	r.sum.add(done)
@@ -192,18 +187,17 @@ func (r *relay) split(ctx context.Context, b *batch) (now, later *batch, err err
 	}
 	var held map[fact.Key]bool
 	n := 0
-	err = r.guarded(func() error {
+	panicked := r.guarded(func() error {
 		r.readDeltas(b)
 		held, n = r.saving.reach.holdsOf(b)
 		return nil
 	})
 	switch {
-	case err != nil: // which meets it again, and knows what to do
-		return b, nil, r.settle(ctx)
+	case panicked != nil, 4*(len(b.tellers)-n) < len(b.tellers): // compute meets a panic again, and knows what to do
+		_, err = r.settle(ctx)
+		return b, nil, err
 	case n == 0:
 		return b, nil, nil
-	case 4*(len(b.tellers)-n) < len(b.tellers):
-		return b, nil, r.settle(ctx)
 	}
 	later = r.newBatch()
 	b.move(held, later)

@@ -1,10 +1,42 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"flexbrevo/connector/record"
 )
+
+// LoadRecords implements store.Digester.
+func (s *Store) LoadRecords(ctx context.Context, connector string, ids []int64) ([]record.Record, error) {
+	var found []record.Record
+	err := s.read(ctx, "load records", func(t *tx) (err error) {
+		found, err = t.records(name(connector), ids)
+		return err
+	})
+	return found, err
+}
+
+// records returns records by their ids, in order of lane and then capture.
+func (t *tx) records(connector string, ids ints) ([]record.Record, error) {
+	found := make([]record.Record, 0, len(ids))
+	var bodies arena
+	err := t.query(`
+		SELECT o.id, o.key, o.stream, o.type, o.via, o.lane, o.at, o.captured_at, o.body
+		FROM {rows id:bigint} AS r CROSS JOIN records o WHERE o.id = r.id AND o.connector = $1`, func(r row) error {
+		var rec record.Record
+		err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, bodyOf{&rec, &bodies})
+		found = append(found, rec)
+		return err
+	}, connector, rows{ids})
+	slices.SortFunc(found, byLane)
+	return found, err
+}
+
+func byLane(a, b record.Record) int {
+	return cmp.Or(cmp.Compare(a.Lane, b.Lane), cmp.Compare(a.ID, b.ID))
+}
 
 // LoadRecordsByKey implements store.Reader.
 func (s *Store) LoadRecordsByKey(ctx context.Context, connector string, keys []string) ([]record.Record, error) {

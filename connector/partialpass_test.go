@@ -20,21 +20,21 @@ import (
 	"flexbrevo/connector/twilio"
 )
 
-// forgetful is a store that cannot keep the pages of one stream, so long as it is told.
-type forgetful struct {
+// leaky is a store that cannot keep the pages of one stream, so long as it is told.
+type leaky struct {
 	store.Store
 	fails atomic.Bool
 }
 
-func (f *forgetful) Capture(ctx context.Context, batch []store.Batch) (store.Captured, error) {
+func (l *leaky) Capture(ctx context.Context, batch []store.Batch) (store.Captured, error) {
 	for _, b := range batch {
 		for _, p := range b.Pages {
-			if p.Stream == twilio.ConversationsStream && f.fails.Load() {
+			if p.Stream == twilio.ConversationsStream && l.fails.Load() {
 				return store.Captured{}, fmt.Errorf("capture: %w", store.ErrUnavailable)
 			}
 		}
 	}
-	return f.Store.Capture(ctx, batch)
+	return l.Store.Capture(ctx, batch)
 }
 
 // TestAPassThatLostAPageTellsNothing: an event is told once, with what is known then, so that a pass of which the store
@@ -69,7 +69,7 @@ store: {url: "${STORE}"}
 		t.Fatal(err)
 	}
 	defer opened.Close()
-	st := &forgetful{Store: opened}
+	st := &leaky{Store: opened}
 	pass := func() error {
 		service, err := connector.New(connector.Options{Config: cfg, Store: st, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
