@@ -1,5 +1,5 @@
 # Targets for people who work on flexbrevo; README.md says which two everybody needs.
-.PHONY: test lint build bench scale crash needs
+.PHONY: test lint build bench scale crash needs profile
 
 VERSION ?=
 
@@ -30,6 +30,15 @@ bench: needs ## the figures of design section 8, each beside the machine's own l
 	go test -run '^$$' -bench PullToSettled -benchtime 3x ./cmd/flexbrevo
 	go test -run '^$$' -bench Sync -benchtime 1x ./connector
 	go test -run '^$$' -bench 'Capture|Digest|Deliver|Grown' -benchtime 1s ./connector/store/sqlstore
+
+# The compiler reads cmd/flexbrevo/default.pgo whenever the command is built. It takes nothing from it but which calls
+# are hot, so that an old one does no harm. Its bytes name the binary it was taken of, which is nobody's business.
+profile: needs ## takes that profile anew, after the hot paths have changed
+	mkdir -p bin && rm -f bin/*.prof
+	go test -trimpath -c -o bin/profile.test ./connector
+	cd connector && ../bin/profile.test -test.run '^$$' -test.bench Sync -test.benchtime 3x -test.cpuprofile ../bin/sync.prof
+	cd connector && ../bin/profile.test -test.run '^$$' -test.bench Webhook -test.benchtime 1s -test.cpuprofile ../bin/webhook.prof
+	go tool pprof -proto bin/sync.prof bin/webhook.prof | gunzip | perl -pe 's{/[^\s\x00-\x1f]*?bin/profile\.test}{"-" x length $$&}eg' | gzip -9n > cmd/flexbrevo/default.pgo
 
 scale: ## time and memory of one first sync of so many tasks on SQLite (docs/scale.md): make scale TASKS=100000
 	FLEXBREVO_CONTACTS=$$(( $(or $(TASKS),10000) * 100 / 117 )) go test -run '^$$' -bench PullToSettled/sqlite -benchtime 1x -timeout 6h ./cmd/flexbrevo

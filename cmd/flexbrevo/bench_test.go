@@ -135,7 +135,7 @@ func syncOnce(b *testing.B, w *world.World, dir, store string) spent {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TWILIO_ACCOUNT_SID="+w.AccountSID, "TWILIO_AUTH_TOKEN="+w.AuthToken,
 		"TWILIO_URL="+stand(twiliosim.New(twiliosim.Options{World: w})), "BREVO_URL="+stand(brevo), "STORE="+store,
-		"LOOKBACK="+min(time.Since(w.Options().Start)+20*time.Hour, 30*24*time.Hour).Truncate(time.Hour).String())
+		"LOOKBACK="+min(time.Since(w.Options().Start)+time.Hour, 30*24*time.Hour).Truncate(time.Hour).String())
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	began := time.Now()

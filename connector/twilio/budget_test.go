@@ -150,18 +150,18 @@ func TestTwiliosRateLimitsFeedTheBudget(t *testing.T) {
 		told           []record.Record
 		events, others float64
 	}{
-		"nothing told":             {nil, 20, 30},
-		"far from the limit":       {[]record.Record{rateLimitRecord(now, "Event-List", false, 1.4, 50)}, 20, 30},
+		"nothing told":             {nil, 25, 30},
+		"far from the limit":       {[]record.Record{rateLimitRecord(now, "Event-List", false, 1.4, 50)}, 25, 30},
 		"a lower limit than ours":  {[]record.Record{rateLimitRecord(now, "Event-List", false, 1.4, 10)}, 8, 30},
 		"others are near it":       {[]record.Record{rateLimitRecord(now, "Event-List", false, 19, 20)}, 8, 30},
 		"numbers as text":          {[]record.Record{rateLimitRecord(now, "Event-List", false, `"19"`, `"20"`)}, 8, 30},
-		"told many times at once":  {[]record.Record{rateLimitRecord(now, "Event-List", true, 60, 50), rateLimitRecord(now, "Event-List", true, 60, 50)}, 10, 30},
-		"another list was refused": {[]record.Record{rateLimitRecord(now, "Worker-List", true, 9, 9)}, 20, 15},
-		"an unknown one was":       {[]record.Record{rateLimitRecord(now, "Something-New", true, 9, 9)}, 20, 15},
-		"an unknown one is near":   {[]record.Record{rateLimitRecord(now, "Something-New", false, 9, 9)}, 20, 30},
-		"an old one":               {[]record.Record{rateLimitRecord(now.Add(-time.Hour), "Event-List", true, 60, 10)}, 20, 30},
-		"nonsense":                 {[]record.Record{{Type: RateLimitType, At: now, Body: []byte(`[1]`)}, rateLimitRecord(now, "Event-List", false, `"x"`, -5)}, 20, 30},
-		"another type":             {[]record.Record{{Type: "task.created", At: now, Body: rateLimitRecord(now, "Event-List", true, 9, 9).Body}}, 20, 30},
+		"told many times at once":  {[]record.Record{rateLimitRecord(now, "Event-List", true, 60, 50), rateLimitRecord(now, "Event-List", true, 60, 50)}, 12.5, 30},
+		"another list was refused": {[]record.Record{rateLimitRecord(now, "Worker-List", true, 9, 9)}, 25, 15},
+		"an unknown one was":       {[]record.Record{rateLimitRecord(now, "Something-New", true, 9, 9)}, 25, 15},
+		"an unknown one is near":   {[]record.Record{rateLimitRecord(now, "Something-New", false, 9, 9)}, 25, 30},
+		"an old one":               {[]record.Record{rateLimitRecord(now.Add(-time.Hour), "Event-List", true, 60, 10)}, 25, 30},
+		"nonsense":                 {[]record.Record{{Type: RateLimitType, At: now, Body: []byte(`[1]`)}, rateLimitRecord(now, "Event-List", false, `"x"`, -5)}, 25, 30},
+		"another type":             {[]record.Record{{Type: "task.created", At: now, Body: rateLimitRecord(now, "Event-List", true, 9, 9).Body}}, 25, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -252,7 +252,7 @@ func TestAPassBeginsWithoutPauses(t *testing.T) {
 		for at := time.Duration(0); at < 10*time.Second; {
 			at = call("Events")
 		}
-		if most := 20*10 + 5 + 3; calls > most {
+		if most := 25*10 + 6 + 3; calls > most {
 			t.Errorf("%d calls in ten seconds, want %d at most", calls, most)
 		}
 	})

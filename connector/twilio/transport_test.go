@@ -405,11 +405,11 @@ func TestBudgetsOfACall(t *testing.T) {
 	t.Parallel()
 	b := newBudgets(map[string]float64{taskrouterAPI: 7})
 	tests := map[string][]rate.Limit{
-		"https://taskrouter.twilio.com/v1/Workspaces/WS1/Events":          {7, 20},
+		"https://taskrouter.twilio.com/v1/Workspaces/WS1/Events":          {7, 25},
 		"https://taskrouter.twilio.com/v1/Workspaces/WS1/Workers":         {7},
 		"https://conversations.twilio.com/v1/Services/IS1/Conversations":  {100},
 		"https://flex-api.twilio.com/v1/Configuration":                    {100},
-		"http://127.0.0.1:9000/taskrouter/v1/Workspaces/WS1/Events?Page=": {7, 20},
+		"http://127.0.0.1:9000/taskrouter/v1/Workspaces/WS1/Events?Page=": {7, 25},
 		"https://iam.twilio.com/v1/X":                                     nil,
 	}
 	for raw, want := range tests {
