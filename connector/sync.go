@@ -31,7 +31,8 @@ type Report struct {
 type Progress func(step string, r Report)
 
 // ErrWaiting says that a pass ended while deliveries still wait, because the
-// destination could not be reached or asked for patience.
+// destination could not be reached, asked for patience, or does not say yet what became
+// of some.
 var ErrWaiting = errors.New("deliveries are left for the next pass")
 
 // patience is how long after a pass began to deliver something may be due for the
@@ -265,18 +266,18 @@ func (p *pass) untilIdle(ctx context.Context, a *account) error {
 		if since, remedy := a.deliver.Circuit(); !since.IsZero() {
 			return &failure.Error{Op: "deliver to Brevo account " + a.name, Reason: failure.Unauthorized, Remedy: remedy}
 		}
-		due, underWay, err := p.due(ctx, a)
+		left, err := p.left(ctx, a)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			return err
-		case underWay: // however long it takes
-		case due.IsZero():
+		case left.underWay: // however long it takes
+		case left.due.IsZero():
 			return nil
-		case due.After(deadline) && a.deliver.Retrying() > 0:
+		case left.due.After(deadline) && (left.unknown || a.deliver.Retrying() > 0):
 			return ErrWaiting
-		case due.After(deadline):
+		case left.due.After(deadline):
 			return nil
 		}
 	}
@@ -297,23 +298,30 @@ func (p *pass) nextLook(ctx context.Context, a *account, moves int64) bool {
 	return true
 }
 
-// due is when something of the account is due, the zero time when nothing waits, and
-// whether anything is under way. What is claimed between two looks is in none of
-// them, so they count only where nothing moved.
-func (p *pass) due(ctx context.Context, a *account) (at time.Time, underWay bool, err error) {
+// leftover is what an account's outbox still has.
+type leftover struct {
+	due      time.Time // when something is due next; zero for never
+	underWay bool      // in this process or in another replica
+	unknown  bool      // events of which nobody knows whether they arrived
+}
+
+// left looks at the outbox. What is claimed between two looks is in none of them, so
+// they count only where nothing moved.
+func (p *pass) left(ctx context.Context, a *account) (leftover, error) {
 	before := a.deliver.Moves()
 	unknown, err := p.s.o.Store.LoadUnknown(ctx, a.name, 1)
 	if err != nil {
-		return time.Time{}, false, err
+		return leftover{}, err
 	}
-	if at, err = p.s.o.Store.NextDue(ctx, a.name); err != nil {
-		return time.Time{}, false, err
+	due, err := p.s.o.Store.NextDue(ctx, a.name)
+	if err != nil {
+		return leftover{}, err
 	}
-	if at.IsZero() && len(unknown) > 0 {
-		at = p.s.o.Clock() // they are looked up by and by; a pass waits for them as long as for what is due
+	if now := p.s.o.Clock(); len(unknown) > 0 && (due.IsZero() || due.After(now)) {
+		due = now // they are looked up by and by; a pass waits for them as long as for what is due
 	}
 	sending, err := p.sending(ctx, a)
-	return at, sending || a.deliver.InHand() > 0 || a.deliver.Moves() != before, err
+	return leftover{due, sending || a.deliver.InHand() > 0 || a.deliver.Moves() != before, len(unknown) > 0}, err
 }
 
 // sending says whether something of the account is under way, in another replica
