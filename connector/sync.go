@@ -239,18 +239,25 @@ func (p *pass) deliver(ctx context.Context, a *account) error {
 	})
 }
 
-// prepare prepares an account, and waits where it asks for patience that a pass has.
+// mishaps is how often preparing an account may break down before a pass gives up.
+const mishaps = 3
+
+// prepare prepares an account, and tries again where it asks for patience that a pass has,
+// or breaks down.
 func (p *pass) prepare(ctx context.Context, a *account) error {
 	deadline := p.s.o.Clock().Add(patience)
-	for {
+	for broken, pause := 0, time.Second; ; pause *= 2 {
 		p.tell("prepare brevo")
 		err := a.prepare(ctx)
 		refused := failure.As(err)
-		if refused == nil || refused.Reason != failure.RateLimited {
+		if refused == nil || !refused.Reason.Retryable() {
 			return err
 		}
-		wait := max(refused.RetryAfter, time.Second)
-		if p.s.o.Clock().Add(wait).After(deadline) || !schedule.Pause(ctx, wait) {
+		if refused.Reason != failure.RateLimited {
+			broken++
+		}
+		wait := max(refused.RetryAfter, pause)
+		if broken > mishaps || p.s.o.Clock().Add(wait).After(deadline) || !schedule.Pause(ctx, wait) {
 			return err
 		}
 	}

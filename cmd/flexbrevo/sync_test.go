@@ -138,16 +138,26 @@ func TestWithinLimits(t *testing.T) {
 	}
 }
 
-// TestSyncWaitsForItsTurn lets Brevo refuse the first calls for their rate: a pass has that much patience.
-func TestSyncWaitsForItsTurn(t *testing.T) {
+// TestSyncBearsABadBeginning lets Brevo refuse the first calls for their rate, break down, or do what is asked
+// and break down then: a pass has that much patience, and makes nothing twice.
+func TestSyncBearsABadBeginning(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, setup{
-		world: aDay(3, 10, false),
-		brevo: brevosim.Options{Faults: brevosim.Faults{TooMany: 1, Only: []string{"GET /contacts/attributes"}, AtMost: 2}},
-	})
-	l.must(0, "sync")
-	if n := l.refused(http.StatusTooManyRequests); n != 2 {
-		t.Errorf("%d calls were refused, expected 2", n)
+	for name, test := range map[string]struct {
+		faults brevosim.Faults
+		status int
+	}{
+		"too many":     {brevosim.Faults{TooMany: 1, Only: []string{"GET /contacts/attributes"}, AtMost: 2}, http.StatusTooManyRequests},
+		"broken":       {brevosim.Faults{ServerError: 1, Only: []string{"GET /contacts/attributes"}, AtMost: 2}, http.StatusInternalServerError},
+		"done, broken": {brevosim.Faults{BadGatewayApplied: 1, Only: []string{"POST /contacts/attributes"}, AtMost: 1}, http.StatusBadGateway},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, setup{world: aDay(3, 10, false), brevo: brevosim.Options{Faults: test.faults}})
+			l.must(0, "sync")
+			if n := l.refused(test.status); n != test.faults.AtMost {
+				t.Errorf("%d calls were refused, expected %d", n, test.faults.AtMost)
+			}
+			l.mustEqual(settings(today().Add(-10 * time.Second)))
+		})
 	}
-	l.mustEqual(settings(today().Add(-10 * time.Second)))
 }
