@@ -218,34 +218,61 @@ func (w *backfill) run(ctx context.Context) error {
 	return errors.Join(err, w.save(end, err))
 }
 
+// stage is a step of a backfill.
+type stage struct {
+	name string
+	do   func(context.Context) error
+}
+
 func (w *backfill) stages(ctx context.Context) error {
-	for _, stage := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{StageRead, w.read}, {StageDigest, w.digested}, {StageSettle, w.sweep}, {StageLoad, w.load}, {StageDeliver, w.delivered},
-	} {
-		if stage.name == StageLoad && len(w.f.loaders()) == 0 {
+	if err := w.each(ctx, stage{StageRead, w.read}, stage{StageDigest, w.digested}); err != nil {
+		return err
+	}
+	for {
+		if err := w.each(ctx, stage{StageSettle, w.sweep}, stage{StageLoad, w.load}, stage{StageDeliver, w.delivered}); err != nil {
+			return err
+		}
+		if w.canaryIsOut() {
+			w.progress.stage(StageCanary)
+			w.row.Held = true
+			return w.f.store.SaveBackfill(ctx, w.row)
+		}
+		if err := w.verify(ctx); err != nil {
+			return fmt.Errorf("backfill, verify: %w", err)
+		}
+		if ended, err := w.end(ctx); err != nil || ended {
+			return err
+		}
+	}
+}
+
+func (w *backfill) each(ctx context.Context, stages ...stage) error {
+	for _, s := range stages {
+		if s.name == StageLoad && len(w.f.loaders()) == 0 {
 			continue
 		}
-		w.progress.stage(stage.name)
-		if err := stage.do(ctx); err != nil {
-			return fmt.Errorf("backfill, %s: %w", stage.name, err)
+		w.progress.stage(s.name)
+		if err := s.do(ctx); err != nil {
+			return fmt.Errorf("backfill, %s: %w", s.name, err)
 		}
 	}
-	if w.canaryIsOut() {
-		w.progress.stage(StageCanary)
-		w.row.Held = true
-		return w.f.store.SaveBackfill(ctx, w.row)
-	}
-	if err := w.verify(ctx); err != nil {
-		return fmt.Errorf("backfill, verify: %w", err)
+	return nil
+}
+
+// end ends the backfill, unless a digest has left somebody to its end meanwhile. No digest is under way while it looks:
+// whom one leaves that began before the end, nobody would sweep after it.
+func (w *backfill) end(ctx context.Context) (bool, error) {
+	w.f.digests.Lock()
+	defer w.f.digests.Unlock()
+	owed, err := w.f.store.CountOwed(ctx, w.f.cfg.Name)
+	if err != nil || owed > 0 {
+		return false, err
 	}
 	w.progress.stage(StageDone)
 	if err := w.forgetCursors(ctx); err != nil {
-		return err
+		return false, err
 	}
-	return w.f.store.EndBackfill(ctx, w.f.cfg.Name)
+	return true, w.f.store.EndBackfill(ctx, w.f.cfg.Name)
 }
 
 // forgetCursors lets the same range be read from its beginning when it is asked for

@@ -72,21 +72,32 @@ func TestAPassTellsOfWhatItCouldNotFindOut(t *testing.T) {
 func fastPass(t *testing.T, times time.Duration, meddle func(http.ResponseWriter, *http.Request) bool) (*connector.Service, store.Store, func() time.Time) {
 	t.Helper()
 	start := time.Now().UTC().Truncate(time.Second)
-	w := world.New(world.Options{Seed: 41, Start: start.Add(-30 * time.Hour), End: start.Add(-6 * time.Hour), Contacts: 900, Customers: 700})
-	twilio := httptest.NewServer(twiliosim.New(twiliosim.Options{World: w, Clock: func() time.Time { return start }}))
-	t.Cleanup(twilio.Close)
 	sim := brevosim.New(brevosim.Options{Tier: brevosim.TierNone})
 	sim.AddList(3, "support")
-	brevo := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	o := passOptions(t, benchConfig, start, world.New(world.Options{
+		Seed: 41, Start: start.Add(-30 * time.Hour), End: start.Add(-6 * time.Hour), Contacts: 900, Customers: 700,
+	}), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if !meddle(rw, r) {
 			sim.ServeHTTP(rw, r)
 		}
 	}))
-	t.Cleanup(brevo.Close)
+	began := time.Now()
+	o.Clock = func() time.Time { return start.Add(times * time.Since(began)) }
+	return newService(t, o), o.Store, o.Clock
+}
+
+// passOptions are those of a service with a new SQLite store between a simulated Twilio, for which it is now, and a Brevo.
+func passOptions(t *testing.T, yaml string, now time.Time, w *world.World, brevo http.Handler) connector.Options {
+	t.Helper()
+	source := httptest.NewServer(twiliosim.New(twiliosim.Options{World: w, Clock: func() time.Time { return now }}))
+	t.Cleanup(source.Close)
+	destination := httptest.NewServer(brevo)
+	t.Cleanup(destination.Close)
 	env := map[string]string{
-		"ACCOUNT": w.AccountSID, "TOKEN": w.AuthToken, "TWILIO": twilio.URL, "BREVO": brevo.URL, "STORE": "sqlite://" + filepath.Join(t.TempDir(), "f.db"),
+		"ACCOUNT": w.AccountSID, "TOKEN": w.AuthToken, "TWILIO": source.URL, "BREVO": destination.URL,
+		"STORE": "sqlite://" + filepath.Join(t.TempDir(), "f.db"),
 	}
-	cfg, err := config.Parse("pass.yaml", []byte(benchConfig), config.Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
+	cfg, err := config.Parse("pass.yaml", []byte(yaml), config.Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +107,15 @@ func fastPass(t *testing.T, times time.Duration, meddle func(http.ResponseWriter
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	began := time.Now()
-	clock := func() time.Time { return start.Add(times * time.Since(began)) }
-	s, err := connector.New(connector.Options{Config: cfg, Store: st, Logger: logger, Clock: clock})
+	return connector.Options{Config: cfg, Store: st, Logger: logger}
+}
+
+func newService(t *testing.T, o connector.Options) *connector.Service {
+	t.Helper()
+	s, err := connector.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return s, st, clock
+	return s
 }

@@ -4,17 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http/httptest"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"flexbrevo/config"
-	"flexbrevo/connector"
 	"flexbrevo/connector/simulator/brevosim"
-	"flexbrevo/connector/simulator/twiliosim"
 	"flexbrevo/connector/simulator/world"
 	"flexbrevo/connector/store"
 	"flexbrevo/connector/twilio"
@@ -44,12 +38,7 @@ func TestAPassThatLostAPageTellsNothing(t *testing.T) {
 	end := time.Now().UTC().Add(-6 * time.Hour)
 	w := world.New(world.Options{Seed: 12, Start: end.Add(-24 * time.Hour), End: end, Contacts: 30, Customers: 10})
 	brevo := brevosim.New(brevosim.Options{Tier: brevosim.TierNone})
-	source, destination := httptest.NewServer(twiliosim.New(twiliosim.Options{World: w})), httptest.NewServer(brevo)
-	defer source.Close()
-	defer destination.Close()
-	env := map[string]string{"ACCOUNT": w.AccountSID, "TOKEN": w.AuthToken, "TWILIO": source.URL, "BREVO": destination.URL,
-		"STORE": "sqlite://" + filepath.Join(t.TempDir(), "s.db")}
-	cfg, err := config.Parse("c.yaml", []byte(`
+	o := passOptions(t, `
 connectors:
   c:
     account_sid: ${ACCOUNT}
@@ -60,23 +49,11 @@ connectors:
     event_mapping: {conversation.started: STARTED}
 brevo: {api_key: key, base_url: "${BREVO}", tier: none}
 store: {url: "${STORE}"}
-`), config.Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	opened, err := connector.OpenStore(t.Context(), cfg, slog.New(slog.DiscardHandler), true, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer opened.Close()
-	st := &leaky{Store: opened}
+`, end.Add(6*time.Hour), w, brevo)
+	st := &leaky{Store: o.Store}
+	o.Store = st
 	pass := func() error {
-		service, err := connector.New(connector.Options{Config: cfg, Store: st, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer service.Close()
-		_, err = service.Sync(t.Context(), nil)
+		_, err := newService(t, o).Sync(t.Context(), nil)
 		return err
 	}
 
