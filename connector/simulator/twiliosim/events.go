@@ -1,6 +1,7 @@
 package twiliosim
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"time"
@@ -52,48 +53,66 @@ type eventQuery struct {
 	channel    string
 }
 
-func (s *Server) listEvents(q *request) (world.Fields, error) {
+// listEvents renders rows as it finds them: a page has up to two megabytes, and they are read faster than anything else.
+func (s *Server) listEvents(q *request, dst []byte) ([]byte, error) {
 	p, err := s.readPage(q, 1000)
 	if err != nil {
-		return nil, err
+		return dst, err
 	}
 	query, err := s.readEventQuery(q)
 	if err != nil {
-		return nil, err
+		return dst, err
 	}
 	slot := 0
 	if p.after != "" {
 		position, ok := s.world.EventPosition(p.after)
 		if !ok {
-			return nil, invalidToken()
+			return dst, invalidToken()
 		}
 		slot = s.slot(position) + 1
 	}
-	rows := make([]any, 0, p.size)
-	last := ""
-	for position := range s.positions(&query, slot) {
+	rows := world.JSON{Bytes: append(s.page(), '[')}
+	last, more := s.appendEvents(&rows, &query, q, slot, p.size)
+	rows.EndList()
+	dst = envelope(q, "events", p, json.RawMessage(rows.Bytes), last, more).AppendJSON(dst)
+	s.giveBack(rows.Bytes)
+	return dst, nil
+}
+
+// appendEvents writes as many events as a page may have, from a slot on, and returns the SID of the last one and
+// whether others follow it.
+func (s *Server) appendEvents(rows *world.JSON, query *eventQuery, q *request, slot, size int) (last string, more bool) {
+	count, telling := 0, s.world.Telling()
+	for position := range s.positions(query, slot) {
 		if s.listedAt(position).After(q.now) {
 			continue
 		}
-		event := s.world.EventAt(position)
+		event := telling.Event(position)
+		if query.asksForData() {
+			event.Data = telling.Fields()
+		}
 		if !query.matches(&event) {
 			continue
 		}
-		if len(rows) == p.size {
-			return envelope(q, "events", p, rows, last, true), nil
+		if count == size {
+			return last, true
 		}
-		rows, last = append(rows, s.restEvent(&event, q)), event.SID
+		s.appendEvent(rows, &event, telling, q)
+		count, last = count+1, event.SID
 	}
-	return envelope(q, "events", p, rows, last, false), nil
+	return last, false
 }
 
-func (s *Server) fetchEvent(q *request) (world.Fields, error) {
+func (s *Server) fetchEvent(q *request, dst []byte) ([]byte, error) {
 	position, ok := s.world.EventPosition(q.PathValue("sid"))
 	if !ok || s.listedAt(position).After(q.now) || s.world.EventTime(position).Before(q.now.Add(-retention)) && !s.options.KeepOld {
-		return nil, notFound(q.Request)
+		return dst, notFound(q.Request)
 	}
-	event := s.world.EventAt(position)
-	return s.restEvent(&event, q), nil
+	telling := s.world.Telling()
+	event := telling.Event(position)
+	shown := world.JSON{Bytes: dst}
+	s.appendEvent(&shown, &event, telling, q)
+	return shown.Bytes, nil
 }
 
 // listedAt is when an event can be read.
@@ -156,6 +175,16 @@ func eventWindow(q *request) (from, to time.Time, err error) {
 		to = end.Truncate(time.Second).Add(time.Second)
 	}
 	return from, to, nil
+}
+
+// asksForData tells whether matches looks at an event's data.
+func (query *eventQuery) asksForData() bool {
+	for field := range query.wanted {
+		if field != "type" && field != "sid" {
+			return true
+		}
+	}
+	return query.channel != ""
 }
 
 func (query *eventQuery) matches(e *world.Event) bool {
@@ -238,57 +267,4 @@ func (s *Server) candidatePositions(query *eventQuery, slot int) func(yield func
 			}
 		}
 	}
-}
-
-// restEvent is an event as the Events API shows it; facts/twilio.md 1.4.
-func (s *Server) restEvent(e *world.Event, q *request) world.Fields {
-	workspace := "https://taskrouter.twilio.com/v1/Workspaces/" + s.world.WorkspaceSID
-	redacted := q.redact || e.At.Before(q.now.Add(-retention))
-	return object(
-		"account_sid", s.world.AccountSID, "actor_sid", e.ActorSID, "actor_type", e.ActorType,
-		"actor_url", resourceURL(workspace, e.ActorType, e.ActorSID, ""), "description", e.Description,
-		"event_data", s.restData(e, redacted), "event_date", iso(e.At), "event_date_ms", e.At.UnixMilli(), "event_type", e.Type,
-		"resource_sid", e.ResourceSID, "resource_type", e.ResourceType,
-		"resource_url", resourceURL(workspace, e.ResourceType, e.ResourceSID, e.Data.Text("task_sid")),
-		"sid", e.SID, "source", "twilio", "source_ip_address", "192.0.2.10", "url", workspace+"/Events/"+e.SID,
-		"workspace_sid", s.world.WorkspaceSID)
-}
-
-func resourceURL(workspace, kind, sid, task string) string {
-	switch kind {
-	case "worker":
-		return workspace + "/Workers/" + sid
-	case "reservation":
-		return workspace + "/Tasks/" + task + "/Reservations/" + sid
-	case "task":
-		return workspace + "/Tasks/" + sid
-	}
-	return workspace
-}
-
-// restData writes every scalar of event_data as text, as the documented example does, moments as epoch
-// seconds. In an odd world one event in eight has its numbers as numbers, since the real types are not
-// known for sure; facts/twilio.md 13.
-func (s *Server) restData(e *world.Event, redacted bool) world.Fields {
-	numbers := s.world.Options().Odd && e.At.UnixMilli()%8 == 0
-	data := make(world.Fields, len(e.Data))
-	for i, field := range e.Data {
-		data[i] = field
-		switch v := field.Value.(type) {
-		case int:
-			if !numbers {
-				data[i].Value = strconv.Itoa(v)
-			}
-		case int64:
-			if !numbers {
-				data[i].Value = strconv.FormatInt(v, 10)
-			}
-		case time.Time:
-			data[i].Value = strconv.FormatInt(v.Unix(), 10)
-		}
-		if redacted && field.Name == "task_attributes" {
-			data[i].Value = ""
-		}
-	}
-	return data
 }

@@ -59,13 +59,10 @@ func invalidToken() error { return badRequest(21481, "Invalid PageToken") }
 
 // envelope puts rows into the form of every list; last is the SID of the last row, and more tells
 // whether others follow it. There is no way back: previous_page_url is always null.
-func envelope(q *request, key string, p page, rows []any, last string, more bool) world.Fields {
+func envelope(q *request, key string, p page, rows any, last string, more bool) world.Fields {
 	var next any
 	if more {
 		next = q.pageURL(p.size, p.number+1, "PA"+last)
-	}
-	if rows == nil {
-		rows = []any{}
 	}
 	token := ""
 	if p.after != "" {

@@ -145,24 +145,49 @@ func (s *Server) giveBack(page []byte) {
 
 // get serves a path with a handler that needs the request's values and gives an object or a problem.
 func (s *Server) get(pattern string, handle func(*request) (world.Fields, error)) {
-	s.mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) {
-		q := &request{Request: r, query: r.URL.Query(), now: s.Now(), redact: s.roll(func(f *Faults) float64 { return f.Redact })}
+	s.getRendered(pattern, rendering(handle))
+}
+
+// rendering makes a handler that gives an object into one that renders it.
+func rendering(handle func(*request) (world.Fields, error)) func(q *request, dst []byte) ([]byte, error) {
+	return func(q *request, dst []byte) ([]byte, error) {
 		body, err := handle(q)
 		if err != nil {
+			return dst, err
+		}
+		return body.AppendJSON(dst), nil
+	}
+}
+
+// getRendered is get for a handler that renders its object itself. What it appends to is empty.
+func (s *Server) getRendered(pattern string, render func(q *request, dst []byte) ([]byte, error)) {
+	s.mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) {
+		q := &request{Request: r, query: r.URL.Query(), now: s.Now(), redact: s.roll(func(f *Faults) float64 { return f.Redact })}
+		page, err := render(q, s.page())
+		if err != nil {
+			s.giveBack(page)
 			sendProblem(w, err)
 			return
 		}
 		if s.roll(func(f *Faults) float64 { return f.UnknownFields }) {
-			body = append(body, object("x_undocumented", object("since", "2026-11"))...)
+			page = withUndocumented(page)
 		}
 		for name, value := range q.header {
 			w.Header().Set(name, value)
 		}
-		page := s.page()
-		page = body.AppendJSON(page)
 		send(w, http.StatusOK, page)
 		s.giveBack(page)
 	})
+}
+
+// withUndocumented adds a field to an object that has been rendered.
+func withUndocumented(object []byte) []byte {
+	j := world.JSON{Bytes: object[:len(object)-1]}
+	j.Open("x_undocumented")
+	j.Text("since", "2026-11")
+	j.End()
+	j.End()
+	return j.Bytes
 }
 
 // request is one read by a client.

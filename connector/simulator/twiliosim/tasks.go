@@ -14,17 +14,18 @@ import (
 func (s *Server) routeTaskRouter() {
 	const workspaces = "/taskrouter/v1/Workspaces"
 	s.get(workspaces, s.listWorkspaces)
-	inside := func(path string, handle func(*request) (world.Fields, error)) {
-		s.get(workspaces+"/{workspace}"+path, func(q *request) (world.Fields, error) {
+	rendered := func(path string, render func(q *request, dst []byte) ([]byte, error)) {
+		s.getRendered(workspaces+"/{workspace}"+path, func(q *request, dst []byte) ([]byte, error) {
 			if q.PathValue("workspace") != s.world.WorkspaceSID {
-				return nil, notFound(q.Request)
+				return dst, notFound(q.Request)
 			}
-			return handle(q)
+			return render(q, dst)
 		})
 	}
+	inside := func(path string, handle func(*request) (world.Fields, error)) { rendered(path, rendering(handle)) }
 	inside("", func(*request) (world.Fields, error) { return s.workspace(), nil })
-	inside("/Events", s.listEvents)
-	inside("/Events/{sid}", s.fetchEvent)
+	rendered("/Events", s.listEvents)
+	rendered("/Events/{sid}", s.fetchEvent)
 	inside("/Tasks", s.listTasks)
 	inside("/Tasks/{sid}", s.fetchTask)
 	inside("/Tasks/{sid}/Reservations", s.listTaskReservations)

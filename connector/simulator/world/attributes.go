@@ -1,57 +1,71 @@
 package world
 
-import (
-	"time"
-)
+import "time"
 
 // Attributes returns a task's attributes as the JSON text that Twilio would show at a moment: the
 // conference appears when an agent accepts, the disposition when it is written, the answers of a survey one by
 // one; facts/twilio.md 3.5 and 4. Of odd tasks the text may be no JSON at all.
 func (w *World) Attributes(t *Task, at time.Time) string {
+	j := JSON{Bytes: make([]byte, 0, 1536)}
+	w.writeAttributes(&j, t, at)
+	return string(j.Bytes)
+}
+
+func (w *World) writeAttributes(j *JSON, t *Task, at time.Time) {
 	switch t.Odd {
 	case OddNotJSON:
 		// Half a surrogate pair, so that the text is a trap for whoever stores it, too.
-		return "{name=Zo\xed\xa0\xbd, from: unknown"
+		j.Bytes = append(j.Bytes, "{name=Zo\xed\xa0\xbd, from: unknown"...)
+		return
 	case OddEmptyAttributes:
-		return "{}"
+		j.Bytes = append(j.Bytes, "{}"...)
+		return
 	}
-	var fields Fields
+	j.Begin()
 	if t.Channel == ChannelVoice {
-		fields = w.callAttributes(t, at)
+		w.callAttributes(j, t, at)
 	} else {
-		fields = w.writtenAttributes(t)
+		w.writtenAttributes(j, t)
 	}
-	fields = append(fields, w.personAttributes(t)...)
+	personAttributes(j, t)
 	if t.Scored && !t.Survey && !at.Before(t.ScoredAt) {
-		fields = append(fields, Field{"csat", int(t.Score)})
+		j.Int("csat", int(t.Score))
 	}
-	if conversations := w.insights(t, at); len(conversations) > 0 {
-		fields = append(fields, Field{"conversations", conversations})
-	}
-	return string(fields.AppendJSON(make([]byte, 0, 1536)))
+	mark := j.Open("conversations")
+	w.insights(j, t, at)
+	j.EndOrDrop(mark)
+	j.End()
 }
 
-func (w *World) callAttributes(t *Task, at time.Time) Fields {
-	call := w.CallSID(t.Contact)
-	fields := Fields{
-		{"account_sid", w.AccountSID}, {"api_version", "2010-04-01"}, {"call_sid", call}, {"direction", t.Direction},
-	}
+func (w *World) callAttributes(j *JSON, t *Task, at time.Time) {
+	call := w.sids.bytes(prefixCall, callNumber(t.Contact))
+	j.Text("account_sid", w.AccountSID)
+	j.Text("api_version", "2010-04-01")
+	j.Nested("call_sid", call[:])
+	j.Text("direction", t.Direction)
 	switch {
 	case t.Odd == OddNoIdentity:
 	case t.Direction == "outbound":
-		fields = append(fields, Field{"from", w.CentreNumber}, Field{"outbound_to", t.Shown.Address})
+		j.Text("from", w.CentreNumber)
+		j.Text("outbound_to", t.Shown.Address)
 	default:
-		fields = append(fields,
-			Field{"from", t.Shown.Address}, Field{"caller", t.Shown.Address}, Field{"to", w.CentreNumber}, Field{"called", w.CentreNumber},
-			Field{"from_country", "FR"}, Field{"from_city", ""}, Field{"to_country", "FR"})
+		j.Text("from", t.Shown.Address)
+		j.Text("caller", t.Shown.Address)
+		j.Text("to", w.CentreNumber)
+		j.Text("called", w.CentreNumber)
+		j.Text("from_country", "FR")
+		j.Text("from_city", "")
+		j.Text("to_country", "FR")
 	}
 	if accepted, ok := t.AcceptedAt(); ok && !at.Before(accepted) {
-		fields = append(fields, Field{"conference", Fields{
-			{"sid", w.sids.of(prefixConference, uint64(t.ID))},
-			{"participants", Fields{{"customer", call}, {"worker", w.sids.of(prefixCall, uint64(t.Contact)<<1|1)}}},
-		}})
+		j.Open("conference")
+		j.sid("sid", w.sids, prefixConference, uint64(t.ID))
+		j.Open("participants")
+		j.Nested("customer", call[:])
+		j.sid("worker", w.sids, prefixCall, callNumber(t.Contact)|1)
+		j.End()
+		j.End()
 	}
-	return fields
 }
 
 // channelType is the value of the attribute channelType for a channel.
@@ -62,115 +76,130 @@ func channelType(channel string) string {
 	return channel
 }
 
-func (w *World) writtenAttributes(t *Task) Fields {
-	return Fields{
-		{"channelType", channelType(t.Channel)}, {"customerAddress", t.Shown.Address}, {"customerName", t.Shown.Name},
-		{"conversationSid", w.Conversations[w.Contacts[t.Contact].Conversation].SID},
-		{"flexInteractionSid", w.InteractionSID(t.Contact)}, {"flexInteractionChannelSid", w.InteractionChannelSID(t.Contact)},
-		{"flexChannelInviteSid", w.InviteSID(t.ID)}, {"initiatedBy", "customer"}, {"direction", t.Direction},
-	}
+func (w *World) writtenAttributes(j *JSON, t *Task) {
+	j.Text("channelType", channelType(t.Channel))
+	j.Text("customerAddress", t.Shown.Address)
+	j.Text("customerName", t.Shown.Name)
+	j.Text("conversationSid", w.Conversations[w.Contacts[t.Contact].Conversation].SID)
+	j.sid("flexInteractionSid", w.sids, prefixInteraction, uint64(t.Contact))
+	j.sid("flexInteractionChannelSid", w.sids, prefixChannel, uint64(t.Contact))
+	j.sid("flexChannelInviteSid", w.sids, prefixInvite, uint64(t.ID))
+	j.Text("initiatedBy", "customer")
+	j.Text("direction", t.Direction)
 }
 
 // personAttributes is what customers' own plugins and flows add about the person.
-func (w *World) personAttributes(t *Task) Fields {
-	var fields Fields
+func personAttributes(j *JSON, t *Task) {
 	s := &t.Shown
-	if t.Channel == ChannelVoice && s.Name != "" {
-		fields = append(fields, Field{"name", s.Name})
+	if t.Channel == ChannelVoice {
+		j.TextUnlessEmpty("name", s.Name)
 	}
 	switch s.LinkedIn {
 	case LinkAttributes:
-		fields = appendTexts(fields, "email", s.Email, "phone", s.Phone)
+		j.TextUnlessEmpty("email", s.Email)
+		j.TextUnlessEmpty("phone", s.Phone)
 	case LinkForm:
-		fields = append(fields, Field{"pre_engagement_data", appendTexts(nil, "friendlyName", s.Name, "email", s.Email)})
+		j.Open("pre_engagement_data")
+		j.TextUnlessEmpty("friendlyName", s.Name)
+		j.TextUnlessEmpty("email", s.Email)
+		j.End()
 	}
-	var customers Fields
-	if s.LinkedIn == LinkCustomers {
-		customers = appendTexts(nil, "phone", s.Phone, "name", s.Name, "email", s.Email)
-	} else if t.Channel == ChannelSMS || t.Channel == ChannelWhatsApp {
-		customers = appendTexts(nil, "phone", s.Phone, "name", s.Name)
-	}
-	if len(customers) > 0 {
-		fields = append(fields, Field{"customers", customers})
-	}
-	fields = appendTexts(fields, "customer_tier", t.Tier, "account_id", t.AccountID)
-	if t.Odd == OddMixedScalars {
-		fields = append(fields, Field{"zip", 75001}, Field{"visits", "41"}, Field{"vip", "true"}, Field{"balance", -12.5}, Field{"tags", []any{"a", 1, nil}})
-	}
-	return fields
-}
-
-// appendTexts adds pairs of name and text, leaving out the empty ones.
-func appendTexts(fields Fields, pairs ...string) Fields {
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			fields = append(fields, Field{pairs[i], pairs[i+1]})
+	if linked := s.LinkedIn == LinkCustomers; linked || t.Channel == ChannelSMS || t.Channel == ChannelWhatsApp {
+		mark := j.Open("customers")
+		j.TextUnlessEmpty("phone", s.Phone)
+		j.TextUnlessEmpty("name", s.Name)
+		if linked {
+			j.TextUnlessEmpty("email", s.Email)
 		}
+		j.EndOrDrop(mark)
 	}
-	return fields
+	j.TextUnlessEmpty("customer_tier", t.Tier)
+	j.TextUnlessEmpty("account_id", t.AccountID)
+	if t.Odd == OddMixedScalars {
+		j.Int("zip", 75001)
+		j.Text("visits", "41")
+		j.Text("vip", "true")
+		j.Other("balance", -12.5)
+		j.Other("tags", []any{"a", 1, nil})
+	}
 }
 
 // insights is attributes.conversations, which Flex Insights loads; facts/twilio.md 4.1 to 4.6.
-func (w *World) insights(t *Task, at time.Time) Fields {
+func (w *World) insights(j *JSON, t *Task, at time.Time) {
 	if t.Survey {
-		return w.surveyInsights(t, at)
+		w.surveyInsights(j, t, at)
+		return
 	}
-	var fields Fields
 	if t.Links {
-		fields = append(fields, Field{"conversation_id", w.conversationID(t)})
+		w.conversationID(j, t)
 	}
 	if t.Channel != ChannelVoice {
-		fields = append(fields, Field{"initiated_by", "customer"}, Field{"media", []any{
-			Fields{{"type", "ChatTranscript"}, {"sid", w.Conversations[w.Contacts[t.Contact].Conversation].SID}},
-		}})
+		j.Text("initiated_by", "customer")
+		j.OpenList("media")
+		j.Begin()
+		j.Text("type", "ChatTranscript")
+		j.Text("sid", w.Conversations[w.Contacts[t.Contact].Conversation].SID)
+		j.End()
+		j.EndList()
 	}
 	if t.Reason == ReasonCustomerLeft && !at.Before(t.EndedAt) {
-		fields = append(fields, Field{"abandoned", "Yes"})
+		j.Text("abandoned", "Yes")
 	}
 	if t.Outcome == "" || at.Before(t.DisposedAt) {
-		return fields
+		return
 	}
 	if !t.BlankedAt.IsZero() && !at.Before(t.BlankedAt) {
-		return append(fields, Field{"outcome", ""}, Field{"content", nil}, Field{"hang_up_by", nil})
+		j.Text("outcome", "")
+		j.Other("content", nil)
+		j.Other("hang_up_by", nil)
+		return
 	}
-	fields = append(fields, Field{"outcome", t.Outcome}, Field{"content", "Noted by the agent"}, Field{"conversation_attribute_2", "Flex|" + w.Queues[t.Queue].Name})
+	j.Text("outcome", t.Outcome)
+	j.Text("content", "Noted by the agent")
+	j.Texts("conversation_attribute_2", "Flex|", w.Queues[t.Queue].Name)
 	if t.Channel == ChannelVoice {
-		fields = append(fields, Field{"hang_up_by", []string{"Customer", "Agent"}[t.ID%2]})
+		j.Text("hang_up_by", [...]string{"Customer", "Agent"}[t.ID%2])
 	}
-	return fields
 }
 
-func (w *World) conversationID(t *Task) string {
-	if t.Channel != ChannelVoice {
-		return w.InteractionSID(t.Contact)
+func (w *World) conversationID(j *JSON, t *Task) {
+	switch {
+	case t.Channel != ChannelVoice:
+		j.sid("conversation_id", w.sids, prefixInteraction, uint64(t.Contact))
+	case t.Survey:
+		j.Text("conversation_id", w.Tasks[t.Surveyed].SID)
+	default:
+		j.Text("conversation_id", t.SID)
 	}
-	if t.Survey {
-		return w.Tasks[t.Surveyed].SID
-	}
-	return t.SID
 }
 
-func (w *World) surveyInsights(t *Task, at time.Time) Fields {
+func (w *World) surveyInsights(j *JSON, t *Task, at time.Time) {
+	w.conversationID(j, t)
 	answered := t.Scored && !at.Before(t.ScoredAt)
 	if t.Channel != ChannelVoice {
-		fields := Fields{{"conversation_id", w.conversationID(t)}, {"kind", "Survey"}, {"case", "CSAT"}}
+		j.Text("kind", "Survey")
+		j.Text("case", "CSAT")
 		if answered {
-			fields = append(fields, Field{"conversation_measure_1", t.Score})
+			j.Other("conversation_measure_1", t.Score)
 		}
-		return fields
+		return
 	}
 	done := t.Finished && !at.Before(t.EndedAt.Truncate(time.Second))
-	fields := Fields{
-		{"conversation_id", w.conversationID(t)}, {"queue", w.Queues[w.Tasks[t.Surveyed].Queue].Name}, {"virtual", "Yes"},
-		{"abandoned", yesNo(!done)}, {"ivr_time", 0}, {"talk_time", 0}, {"ring_time", 0}, {"queue_time", 0}, {"wrap_up_time", 0}, {"kind", "Survey"},
+	j.Text("queue", w.Queues[w.Tasks[t.Surveyed].Queue].Name)
+	j.Text("virtual", "Yes")
+	j.Text("abandoned", yesNo(!done))
+	for _, none := range [...]string{"ivr_time", "talk_time", "ring_time", "queue_time", "wrap_up_time"} {
+		j.Int(none, 0)
 	}
+	j.Text("kind", "Survey")
 	if answered {
-		fields = append(fields, Field{"conversation_label_1", "Overall satisfaction"}, Field{"conversation_attribute_1", t.Score})
+		j.Text("conversation_label_1", "Overall satisfaction")
+		j.Other("conversation_attribute_1", t.Score)
 	}
 	if done {
-		fields = append(fields, Field{"conversation_label_2", "Resolved?"}, Field{"conversation_attribute_2", t.ID % 2})
+		j.Text("conversation_label_2", "Resolved?")
+		j.Int("conversation_attribute_2", t.ID%2)
 	}
-	return fields
 }
 
 func yesNo(yes bool) string {

@@ -112,7 +112,10 @@ func (w *World) MemberSID(contact, n int) string {
 }
 
 // CallSID returns the SID of the customer's leg of a voice contact.
-func (w *World) CallSID(contact int) string { return w.sids.of(prefixCall, uint64(contact)<<1) }
+func (w *World) CallSID(contact int) string { return w.sids.of(prefixCall, callNumber(contact)) }
+
+// callNumber numbers the customer's leg of a voice contact; the agent's is the next.
+func callNumber(contact int) uint64 { return uint64(contact) << 1 }
 
 // ContactByInteraction finds the contact of an interaction.
 func (w *World) ContactByInteraction(sid string) (int, bool) {

@@ -25,70 +25,92 @@ type Event struct {
 // TaskEvents returns all events of a task.
 func (w *World) TaskEvents(task int) []Event {
 	t := &w.Tasks[task]
-	steps := w.timeline(t)
-	events := make([]Event, len(steps))
-	for i, s := range steps {
-		events[i] = w.taskEvent(t, i, s, steps)
+	l := Telling{world: w, steps: w.timeline(t, nil)}
+	events := make([]Event, len(l.steps))
+	for n, s := range l.steps {
+		l.mark = mark{owner: int32(task), n: uint16(n)}
+		events[n] = w.taskEvent(t, n, s)
+		events[n].Data = l.Fields()
 	}
 	return events
 }
 
-func (w *World) taskEvent(t *Task, n int, s step, steps []step) Event {
+// taskEvent makes the event of a task's n-th step, but for its data.
+func (w *World) taskEvent(t *Task, n int, s step) Event {
 	e := Event{
 		SID: w.sids.of(prefixEvent, uint64(t.ID)<<16|uint64(n)), Type: s.kind, At: s.at,
 		ResourceType: "task", ResourceSID: t.SID, ActorType: "workspace", ActorSID: w.WorkspaceSID,
 		Task: t.ID, Agent: -1, Customer: t.Customer,
 	}
-	e.Data = w.taskData(t, s, version(steps, n))
+	named := "Task "
 	if s.reservation >= 0 {
 		r := &t.Reservations[s.reservation]
 		e.Agent = r.Agent
-		switch family, _, _ := strings.Cut(s.kind, "."); {
-		case family == "reservation":
-			e.ResourceType, e.ResourceSID = "reservation", r.SID
-			e.Data = append(e.Data, w.reservationData(r, s)...)
+		if strings.HasPrefix(s.kind, "reservation.") {
+			named, e.ResourceType, e.ResourceSID = "Reservation ", "reservation", r.SID
 			if r.Outcome != ReservationTimeout && s.kind != "reservation.created" {
 				e.ActorType, e.ActorSID = "worker", w.Agents[r.Agent].SID
 			}
-		case strings.HasPrefix(s.kind, "task.transfer-"):
-			e.Data = append(e.Data, w.transferData(t, s)...)
 		}
 	}
-	if t.Odd == OddUnknownEvents {
-		e.Data = append(e.Data, Field{"sentiment_model", Fields{{"name", "tone-2"}, {"score", 0.25}}}, Field{"sentiment_flags", []any{true, nil}})
-	}
 	verb := s.kind[strings.LastIndexByte(s.kind, '.')+1:]
-	e.Description = strings.ToUpper(e.ResourceType[:1]) + e.ResourceType[1:] + " " + e.ResourceSID + " " + verb
+	e.Description = named + e.ResourceSID + " " + verb
 	return e
 }
 
-func (w *World) taskData(t *Task, s step, version int) Fields {
-	channel := w.TaskChannelOf(t)
+func (l *Telling) taskEventData(t *Task, n int, to Data) {
+	w, s := l.world, l.steps[n]
+	l.taskData(t, s, version(l.steps, n), to)
+	if s.reservation >= 0 {
+		switch {
+		case strings.HasPrefix(s.kind, "reservation."):
+			w.reservationData(&t.Reservations[s.reservation], s, to)
+		case strings.HasPrefix(s.kind, "task.transfer-"):
+			w.transferData(t, s, to)
+		}
+	}
+	if t.Odd == OddUnknownEvents {
+		to.Other("sentiment_model", Fields{{"name", "tone-2"}, {"score", 0.25}})
+		to.Other("sentiment_flags", []any{true, nil})
+	}
+}
+
+func (l *Telling) taskData(t *Task, s step, version int, to Data) {
+	w := l.world
+	channel := &w.TaskChannels[taskChannel(t)]
 	flow := &w.Workflows[t.Workflow]
-	data := make(Fields, 0, 40)
-	data = append(data,
-		Field{"workspace_sid", w.WorkspaceSID}, Field{"workspace_name", w.WorkspaceName},
-		Field{"operating_unit_sid", w.OperatingUnitSID()},
-		Field{"workflow_sid", flow.SID}, Field{"workflow_name", flow.Name})
+	to.Text("workspace_sid", w.WorkspaceSID)
+	to.Text("workspace_name", w.WorkspaceName)
+	to.Text("operating_unit_sid", w.operatingUnitSID)
+	to.Text("workflow_sid", flow.SID)
+	to.Text("workflow_name", flow.Name)
 	if s.kind != "task.created" && !strings.HasPrefix(s.kind, "workflow.") {
 		queue, entered := w.queueAt(t, s.at)
-		data = append(data,
-			Field{"task_queue_sid", w.Queues[queue].SID}, Field{"task_queue_name", w.Queues[queue].Name},
-			Field{"task_queue_entered_date", entered.Truncate(time.Second)})
+		to.Text("task_queue_sid", w.Queues[queue].SID)
+		to.Text("task_queue_name", w.Queues[queue].Name)
+		to.Moment("task_queue_entered_date", entered.Truncate(time.Second))
 	}
-	data = append(data,
-		Field{"task_channel_sid", channel.SID}, Field{"task_channel_unique_name", channel.UniqueName},
-		Field{"task_sid", t.SID}, Field{"task_attributes", w.Attributes(t, s.at)},
-		Field{"task_age", max(0, seconds(t.CreatedAt, s.at))}, Field{"task_date_created", t.CreatedAt},
-		Field{"task_priority", 0}, Field{"task_assignment_status", stepStatus(t, s)},
-		Field{"task_timeout", t.Timeout}, Field{"task_version", version})
+	to.Text("task_channel_sid", channel.SID)
+	to.Text("task_channel_unique_name", channel.UniqueName)
+	to.Text("task_sid", t.SID)
+	l.attributes.Bytes = l.attributes.Bytes[:0]
+	w.writeAttributes(&l.attributes, t, s.at)
+	to.Nested("task_attributes", l.attributes.Bytes)
+	to.Int("task_age", max(0, seconds(t.CreatedAt, s.at)))
+	to.Moment("task_date_created", t.CreatedAt)
+	to.Int("task_priority", 0)
+	to.Text("task_assignment_status", stepStatus(t, s))
+	to.Int("task_timeout", t.Timeout)
+	to.Int("task_version", version)
 	if s.at.Before(t.EndedAt) {
-		return data
+		return
 	}
 	if t.End == EndCompleted {
-		return append(data, Field{"task_completed_reason", t.Reason}, Field{"reason", t.Reason})
+		to.Text("task_completed_reason", t.Reason)
+	} else {
+		to.Text("task_canceled_reason", t.Reason)
 	}
-	return append(data, Field{"task_canceled_reason", t.Reason}, Field{"reason", t.Reason})
+	to.Text("reason", t.Reason)
 }
 
 // version counts the steps before one, by time: whoever orders by version must find the order of time.
@@ -122,46 +144,52 @@ func (w *World) queueAt(t *Task, at time.Time) (queue int, entered time.Time) {
 	return queue, entered
 }
 
-func (w *World) reservationData(r *Reservation, s step) Fields {
-	data := Fields{
-		{"reservation_sid", r.SID}, {"reservation_status", strings.TrimPrefix(s.kind, "reservation.")},
-		{"reservation_timeout", 30}, {"reservation_version", 0},
+func (w *World) reservationData(r *Reservation, s step, to Data) {
+	version := 1
+	if s.kind == "reservation.created" {
+		version = 0
 	}
-	if s.kind != "reservation.created" {
-		data[3].Value = 1
-	}
-	return append(data, w.workerData(r.Agent, s.at)...)
+	to.Text("reservation_sid", r.SID)
+	to.Text("reservation_status", strings.TrimPrefix(s.kind, "reservation."))
+	to.Int("reservation_timeout", 30)
+	to.Int("reservation_version", version)
+	w.workerData(r.Agent, s.at, to)
 }
 
-func (w *World) transferData(t *Task, s step) Fields {
+func (w *World) transferData(t *Task, s step, to Data) {
 	r, before := &t.Reservations[s.reservation], &t.Reservations[s.reservation-1]
-	kind, to, status := "WORKER", w.Agents[r.Agent].SID, "initiated"
+	kind, target, status := "WORKER", w.Agents[r.Agent].SID, "initiated"
 	if before.Queue != r.Queue {
-		kind, to = "QUEUE", w.Queues[r.Queue].SID
+		kind, target = "QUEUE", w.Queues[r.Queue].SID
 	}
 	if s.kind == "task.transfer-completed" {
 		status = "completed"
 	}
-	return Fields{
-		{"task_transfer_sid", w.sids.of(prefixTransfer, uint64(t.ID)<<6|uint64(s.reservation))},
-		{"transfer_type", kind}, {"transfer_mode", "COLD"}, {"transfer_to", to}, {"transfer_status", status},
-		{"transfer_initiating_worker_sid", w.Agents[before.Agent].SID}, {"transfer_initiating_reservation_sid", before.SID},
-		{"transfer_started", r.CreatedAt.Add(-500 * time.Millisecond)},
-	}
+	to.Text("task_transfer_sid", w.sids.of(prefixTransfer, uint64(t.ID)<<6|uint64(s.reservation)))
+	to.Text("transfer_type", kind)
+	to.Text("transfer_mode", "COLD")
+	to.Text("transfer_to", target)
+	to.Text("transfer_status", status)
+	to.Text("transfer_initiating_worker_sid", w.Agents[before.Agent].SID)
+	to.Text("transfer_initiating_reservation_sid", before.SID)
+	to.Moment("transfer_started", r.CreatedAt.Add(-500*time.Millisecond))
 }
 
-func (w *World) workerData(agent int, at time.Time) Fields {
+func (w *World) workerData(agent int, at time.Time, to Data) {
 	a := &w.Agents[agent]
 	activity := &w.Activities[a.ActivityAt(at).Activity]
-	return Fields{
-		{"worker_sid", a.SID}, {"worker_name", a.Name}, {"worker_attributes", w.WorkerAttributes(agent)},
-		{"worker_activity_sid", activity.SID}, {"worker_activity_name", activity.Name}, {"worker_version", 3},
-	}
+	to.Text("worker_sid", a.SID)
+	to.Text("worker_name", a.Name)
+	to.Text("worker_attributes", a.attributes)
+	to.Text("worker_activity_sid", activity.SID)
+	to.Text("worker_activity_name", activity.Name)
+	to.Int("worker_version", 3)
 }
 
 // WorkerAttributes returns an agent's attributes as JSON text; facts/twilio.md 1.1.
-func (w *World) WorkerAttributes(agent int) string {
-	a := &w.Agents[agent]
+func (w *World) WorkerAttributes(agent int) string { return w.Agents[agent].attributes }
+
+func workerAttributes(a *Agent) string {
 	skills := make([]any, len(a.Skills))
 	for i, skill := range a.Skills {
 		skills[i] = skill
@@ -173,25 +201,31 @@ func (w *World) WorkerAttributes(agent int) string {
 	return string(attributes.AppendJSON(make([]byte, 0, 256)))
 }
 
+// activityEvent makes the event of an agent's n-th change of activity, but for its data.
 func (w *World) activityEvent(agent, n int) Event {
 	a := &w.Agents[agent]
 	change := &a.Shifts[n]
-	data := append(Fields{{"workspace_sid", w.WorkspaceSID}, {"workspace_name", w.WorkspaceName}}, w.workerData(agent, change.At)...)
-	data = append(data,
-		Field{"worker_time_in_previous_activity", int(change.Lasted / time.Second)},
-		Field{"worker_time_in_previous_activity_ms", change.Lasted.Milliseconds()},
-		Field{"worker_previous_activity_sid", w.Activities[change.Previous].SID},
-		Field{"worker_previous_activity_name", w.Activities[change.Previous].Name})
 	return Event{
 		SID: w.sids.of(prefixEvent, agentEvents|uint64(agent)<<16|uint64(n)), Type: "worker.activity.update", At: change.At,
 		Description:  "Worker " + a.Name + " updated to " + w.Activities[change.Activity].Name + " Activity",
 		ResourceType: "worker", ResourceSID: a.SID, ActorType: "worker", ActorSID: a.SID,
-		Data: data, Task: -1, Agent: agent, Customer: Unknown,
+		Task: -1, Agent: agent, Customer: Unknown,
 	}
 }
 
+func (w *World) activityData(agent, n int, to Data) {
+	change := &w.Agents[agent].Shifts[n]
+	to.Text("workspace_sid", w.WorkspaceSID)
+	to.Text("workspace_name", w.WorkspaceName)
+	w.workerData(agent, change.At, to)
+	to.Int("worker_time_in_previous_activity", int(change.Lasted/time.Second))
+	to.Int("worker_time_in_previous_activity_ms", int(change.Lasted.Milliseconds()))
+	to.Text("worker_previous_activity_sid", w.Activities[change.Previous].SID)
+	to.Text("worker_previous_activity_name", w.Activities[change.Previous].Name)
+}
+
 // OperatingUnitSID returns the account's operating unit, which callbacks mention.
-func (w *World) OperatingUnitSID() string { return w.sids.of(prefixUnit, 0) }
+func (w *World) OperatingUnitSID() string { return w.operatingUnitSID }
 
 // EnvelopeSID returns the id of the CloudEvent that carries an event; repeats of it have the same.
 func (w *World) EnvelopeSID(e *Event) string {

@@ -3,6 +3,7 @@ package world
 import (
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -94,13 +95,14 @@ func appendList(dst []byte, list []any) []byte {
 }
 
 func appendText(dst []byte, text string) []byte {
-	dst = append(dst, '"')
+	return append(appendEscaped(append(dst, '"'), text), '"')
+}
+
+// appendEscaped appends a text as it stands between its quotes.
+func appendEscaped[T string | []byte](dst []byte, text T) []byte {
 	start := 0
-	for i := 0; i < len(text); i++ {
+	for i := firstSpecial(text, 0); i < len(text); i = firstSpecial(text, i+1) {
 		c := text[i]
-		if c >= ' ' && c != '"' && c != '\\' && c != 0xed {
-			continue
-		}
 		switch {
 		case c == '"' || c == '\\':
 			dst = append(append(dst, text[start:i]...), '\\', c)
@@ -114,12 +116,35 @@ func appendText(dst []byte, text string) []byte {
 		}
 		start = i + 1
 	}
-	return append(append(dst, text[start:]...), '"')
+	return append(dst, text[start:]...)
+}
+
+// firstSpecial returns where the first byte at i or later is that may need an escape, eight at a time because most of
+// what a simulator does is to look for them; the length of the text where there is none.
+func firstSpecial[T string | []byte](text T, i int) int {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(text); i += 8 {
+		part := text[i : i+8]
+		v := uint64(part[0]) | uint64(part[1])<<8 | uint64(part[2])<<16 | uint64(part[3])<<24 |
+			uint64(part[4])<<32 | uint64(part[5])<<40 | uint64(part[6])<<48 | uint64(part[7])<<56
+		quote, slash, half := v^each*'"', v^each*'\\', v^each*0xed
+		// Each term has the high bit of the first byte that is below a blank, or that is zero; of later ones perhaps, too.
+		found := (v-each*' ')&^v | (quote-each)&^quote | (slash-each)&^slash | (half-each)&^half
+		if found &= high; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(text); i++ {
+		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c == 0xed {
+			return i
+		}
+	}
+	return i
 }
 
 // isSurrogate tells whether text begins with the three bytes that a careless encoder makes of half a
 // surrogate pair; they are no UTF-8.
-func isSurrogate(text string) bool {
+func isSurrogate[T string | []byte](text T) bool {
 	return len(text) >= 3 && text[0] == 0xed && text[1] >= 0xa0 && text[1] <= 0xbf && !utf8.RuneStart(text[2])
 }
 

@@ -45,13 +45,17 @@ func (s sids) key(prefix string) uint64 {
 
 // of returns the SID of the n-th thing of a kind.
 func (s sids) of(prefix string, n uint64) string {
+	sid := s.bytes(prefix, n)
+	return string(sid[:])
+}
+
+func (s sids) bytes(prefix string, n uint64) (out [34]byte) {
 	key := s.key(prefix)
 	high := mix(n + key)
-	var out [34]byte
 	out[0], out[1] = prefix[0], prefix[1]
 	putHex(out[2:18], high)
 	putHex(out[18:], mix(high^key))
-	return string(out[:])
+	return out
 }
 
 // number returns what of was given, and false for a SID that this world did not make.

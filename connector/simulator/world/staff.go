@@ -54,6 +54,8 @@ type Agent struct {
 	Skills   []string
 	Queues   []int // indexes into World.Queues
 	Shifts   []ActivityChange
+
+	attributes string // as JSON
 }
 
 // ActivityChange is one move of an agent to another activity, in the order of time.
@@ -117,6 +119,7 @@ func (w *World) hire(i int, random *rand.Rand, options Options) Agent {
 		agent.Skills = append(agent.Skills, "sales")
 	}
 	agent.Shifts = shifts(random, options.Start, options.End)
+	agent.attributes = workerAttributes(&agent)
 	return agent
 }
 

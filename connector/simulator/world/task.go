@@ -224,14 +224,17 @@ func (w *World) TaskBySID(sid string) (*Task, bool) {
 
 // TaskChannelOf returns the TaskRouter channel that carries a task: WhatsApp, web chat and Messenger
 // share "chat" and are told apart by the attribute channelType.
-func (w *World) TaskChannelOf(t *Task) TaskChannel {
+func (w *World) TaskChannelOf(t *Task) TaskChannel { return w.TaskChannels[taskChannel(t)] }
+
+// taskChannel is an index into World.TaskChannels.
+func taskChannel(t *Task) int {
 	switch t.Channel {
 	case ChannelVoice:
-		return w.TaskChannels[1]
+		return 1
 	case ChannelSMS:
-		return w.TaskChannels[3]
+		return 3
 	case ChannelEmail:
-		return w.TaskChannels[5]
+		return 5
 	}
-	return w.TaskChannels[2]
+	return 2
 }

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"slices"
 	"time"
 )
 
@@ -13,9 +14,9 @@ type step struct {
 
 // timeline lists the events of a task; the place in it is part of an event's SID, so its order is that
 // of the code below, not of time. Events that carry a fact happen at the very moment of the fact, the rest
-// anywhere in the same second; facts/twilio.md 1.3.
-func (w *World) timeline(t *Task) []step {
-	l := line{world: w, task: t, steps: make([]step, 0, 16)}
+// anywhere in the same second; facts/twilio.md 1.3. What is in room is overwritten.
+func (w *World) timeline(t *Task, room []step) []step {
+	l := line{world: w, task: t, steps: slices.Grow(room[:0], 16)}
 	second := t.CreatedAt.Truncate(time.Second)
 	l.add("task.created", t.CreatedAt, -1)
 	l.add("task-queue.entered", t.QueuedAt, -1)

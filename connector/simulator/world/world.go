@@ -91,9 +91,10 @@ type World struct {
 	Conversations []Conversation
 	Tasks         []Task
 
-	options Options
-	sids    sids
-	marks   []mark
+	options          Options
+	sids             sids
+	marks            []mark
+	operatingUnitSID string
 }
 
 // New generates a world.
@@ -124,6 +125,7 @@ func (w *World) found() {
 	w.SyncServiceSID = w.sids.of(prefixService, 3)
 	w.MessagingServiceSID = w.sids.of(prefixMessaging, 0)
 	w.FlexInstanceSID = w.sids.of(prefixFlex, 0)
+	w.operatingUnitSID = w.sids.of(prefixUnit, 0)
 	w.CentreNumber = "+33187000000"
 }
 
