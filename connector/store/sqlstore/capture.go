@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 
 	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
@@ -11,17 +12,17 @@ import (
 // Capture implements store.Capturer.
 func (s *Store) Capture(ctx context.Context, batch []store.Batch) (store.Captured, error) {
 	var captured store.Captured
-	table, total := recordRows(batch)
+	records := recordsOf(batch)
 	checkpoints := checkpointRows(batch)
-	if total == 0 && checkpoints.size() == 0 {
+	if records.total == 0 && checkpoints.size() == 0 {
 		return captured, nil
 	}
 	err := s.write(ctx, "capture", func(t *tx) error {
-		fresh, err := t.insertRecords(table)
+		fresh, err := t.insertRecords(records)
 		if err != nil {
 			return err
 		}
-		captured = store.Captured{New: fresh, Known: total - fresh}
+		captured = store.Captured{New: fresh, Known: records.total - fresh}
 		return t.saveCheckpoints(checkpoints)
 	})
 	if err != nil {
@@ -30,60 +31,122 @@ func (s *Store) Capture(ctx context.Context, batch []store.Batch) (store.Capture
 	return captured, nil
 }
 
+// How records are inserted, after what they are selected from and before what becomes of
+// them: those of a page, or of anything else.
+const (
+	insertRecords = `
+		INSERT {or fail} INTO records (connector, stream, via, lane, captured_at, digested_at, state, key, type, at, body)`
+	insertedAlike = insertRecords + `
+		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($5 AS BIGINT),
+			'digested', key, type, at, body
+		FROM {rows key:text type:text at:bigint body:bytea} AS r` + onceEach
+	insertedMixed = insertRecords + `
+		SELECT connector, stream, via, lane, captured_at, captured_at, 'digested', key, type, at, body
+		FROM {rows connector:text stream:text via:text lane:bigint captured_at:bigint key:text type:text at:bigint body:bytea} AS r` + onceEach
+	onceEach = `
+		WHERE true
+		ON CONFLICT (connector, key) DO NOTHING`
+	wait = `INSERT INTO waiting (connector, lane, id, captured_at) SELECT connector, lane, id, captured_at FROM `
+)
+
 // insertRecords keeps the records whose keys are new, has them wait, and returns how
 // many they are. SQLite writes in no other way than one transaction after the other,
 // so that ids above the highest are this one's.
-func (t *tx) insertRecords(table rows) (int, error) {
-	const insert = `
-		INSERT INTO records (connector, key, stream, type, via, lane, at, captured_at, state, digested_at, body)
-		SELECT connector, key, stream, type, via, lane, at, captured_at, 'digested', captured_at, body
-		FROM {rows connector:text key:text stream:text type:text via:text lane:bigint at:bigint captured_at:bigint body:bytea} AS r
-		WHERE true
-		ON CONFLICT (connector, key) DO NOTHING`
-	const wait = `INSERT INTO waiting (connector, lane, id, captured_at) SELECT connector, lane, id, captured_at FROM `
+func (t *tx) insertRecords(records newRecords) (int, error) {
+	text, args := records.statement()
 	if t.dialect.name == migrations.Postgres {
 		if err := t.keepPlans(); err != nil {
 			return 0, err
 		}
-		return t.exec(`WITH fresh AS (`+insert+` RETURNING connector, lane, id, captured_at) `+wait+`fresh`, table)
+		return t.exec(`WITH fresh AS (`+text+` RETURNING connector, lane, id, captured_at) `+wait+`fresh`, args...)
 	}
 	var highest int64
 	if err := t.one(`SELECT COALESCE(MAX(id), 0) FROM records`, []any{&highest}); err != nil {
 		return 0, err
 	}
-	if n, err := t.exec(insert, table); err != nil || n == 0 {
+	n, err := t.exec(text, args...)
+	if err != nil || n == 0 {
 		return 0, err
 	}
-	if err := t.countNewRecords(highest); err != nil {
+	if err := t.countCaptured(records, n, highest); err != nil {
 		return 0, err
 	}
 	return t.exec(wait+`records WHERE id > $1`, highest)
 }
 
-// recordRows lays all records of a batch out as rows, in their order.
-func recordRows(batch []store.Batch) (rows, int) {
-	total := 0
+// countCaptured counts the records that SQLite has above an id, so many.
+func (t *tx) countCaptured(records newRecords, n int, above int64) error {
+	if records.alike {
+		return t.countDigested(records.heads[0].connector, n)
+	}
+	return t.countNewRecords(above)
+}
+
+// newRecords are records to be captured, in their order.
+type newRecords struct {
+	total int
+	// heads has a head for each record, or, where alike says so, one for all: those of a
+	// page have it in common, and it is handed over once.
+	heads []head
+	alike bool
+
+	keys, types texts
+	at          moments
+	bodies      *bodies
+}
+
+// head is what the records of a page have in common.
+type head struct {
+	connector, stream, via string
+	lane                   int64
+	capturedAt             int64
+}
+
+// recordsOf lays all records of a batch out.
+func recordsOf(batch []store.Batch) newRecords {
+	n := newRecords{alike: true}
 	for _, b := range batch {
 		for _, p := range b.Pages {
-			total += len(p.Records)
+			n.total += len(p.Records)
 		}
 	}
-	connectors, keys, streams := make(texts, 0, total), make(texts, 0, total), make(texts, 0, total)
-	types, vias := make(texts, 0, total), make(texts, 0, total)
-	lanes, at, capturedAt := make(ints, 0, total), make(moments, 0, total), make(moments, 0, total)
-	bodies := &bodies{values: make([][]byte, 0, total)}
+	n.keys, n.types, n.at = make(texts, 0, n.total), make(texts, 0, n.total), make(moments, 0, n.total)
+	n.bodies = &bodies{values: make([][]byte, 0, n.total)}
 	for _, b := range batch {
 		for _, p := range b.Pages {
-			for _, r := range p.Records {
-				connectors, keys = append(connectors, name(b.Connector)), append(keys, name(r.Key))
-				streams, types = append(streams, name(r.Stream)), append(types, name(r.Type))
-				vias, lanes = append(vias, string(r.Via)), append(lanes, int64(r.Lane))
-				at, capturedAt = append(at, r.At), append(capturedAt, b.At)
-				bodies.values = append(bodies.values, r.Body)
+			for i := range p.Records {
+				n.add(b, &p.Records[i])
 			}
 		}
 	}
-	return rows{connectors, keys, streams, types, vias, lanes, at, capturedAt, bodies}, total
+	return n
+}
+
+func (n *newRecords) add(b store.Batch, r *record.Record) {
+	h := head{name(b.Connector), name(r.Stream), string(r.Via), int64(r.Lane), b.At.UnixMilli()}
+	if n.alike && len(n.heads) > 0 && n.heads[0] != h {
+		n.alike, n.heads = false, slices.Grow(slices.Repeat(n.heads, len(n.keys)), n.total-len(n.keys))
+	}
+	if !n.alike || len(n.heads) == 0 {
+		n.heads = append(n.heads, h)
+	}
+	n.keys, n.types = append(n.keys, name(r.Key)), append(n.types, name(r.Type))
+	n.at, n.bodies.values = append(n.at, r.At), append(n.bodies.values, r.Body)
+}
+
+// statement returns the statement that inserts the records, and its arguments.
+func (n newRecords) statement() (text string, args []any) {
+	own := rows{n.keys, n.types, n.at, n.bodies}
+	if n.alike && n.total > 0 {
+		h := n.heads[0]
+		return insertedAlike, []any{h.connector, h.stream, h.via, h.lane, h.capturedAt, own}
+	}
+	connectors, streams, vias := make(texts, n.total), make(texts, n.total), make(texts, n.total)
+	lanes, capturedAt := make(ints, n.total), make(ints, n.total)
+	for i, h := range n.heads {
+		connectors[i], streams[i], vias[i], lanes[i], capturedAt[i] = h.connector, h.stream, h.via, h.lane, h.capturedAt
+	}
+	return insertedMixed, []any{append(rows{connectors, streams, vias, lanes, capturedAt}, own...)}
 }
 
 // checkpointRows gives the last checkpoint of each stream in a batch. A page
@@ -173,7 +236,8 @@ func (s *Store) LoadUndigested(ctx context.Context, connector string, limit int,
 	return found, err
 }
 
-// waiting returns the ids of records that wait, in order, without some.
+// waiting returns the ids of records that wait, in order, without some. SQLite makes a plan
+// for the very value of a bare parameter behind LIMIT, anew whenever that is bound.
 func (t *tx) waiting(connector string, limit int, without []int64) (ints, error) {
 	if err := t.byIndex(); err != nil {
 		return nil, err
@@ -186,9 +250,9 @@ func (t *tx) waiting(connector string, limit int, without []int64) (ints, error)
 		return err
 	}
 	if len(without) == 0 {
-		return ids, t.query(`SELECT id FROM waiting WHERE connector = $1 ORDER BY lane, id LIMIT $2`, collect, connector, limit)
+		return ids, t.query(`SELECT id FROM waiting WHERE connector = $1 ORDER BY lane, id LIMIT CAST($2 AS BIGINT)`, collect, connector, limit)
 	}
 	return ids, t.query(`
 		SELECT id FROM waiting WHERE connector = $1 AND id NOT IN (SELECT id FROM {rows id:bigint} AS r)
-		ORDER BY lane, id LIMIT $2`, collect, connector, limit, rows{ints(without)})
+		ORDER BY lane, id LIMIT CAST($2 AS BIGINT)`, collect, connector, limit, rows{ints(without)})
 }

@@ -82,6 +82,14 @@ func (t *tx) countNewRecords(above int64) error {
 	return err
 }
 
+// countDigested counts so many records of a connector more that SQLite has as digested.
+func (t *tx) countDigested(connector string, n int) error {
+	_, err := t.exec(`
+		INSERT INTO counts VALUES ($1, 'records', '', 'digested', $2)
+		ON CONFLICT DO UPDATE SET n = counts.n + excluded.n`, connector, n)
+	return err
+}
+
 // manyCounts is how many rows a connector's counts may take before they are folded:
 // reading them takes a fraction of a millisecond.
 const manyCounts = 500

@@ -17,6 +17,9 @@ import (
 //	{now}                       the database's clock, in Unix milliseconds
 //	{lock}                      FOR UPDATE, where rows are locked
 //	{skip}                      FOR UPDATE OF c SKIP LOCKED, likewise
+//	{or fail}                   OR FAIL, where a statement that fails need not undo what it
+//	                            did, because the transaction ends with it: SQLite then keeps
+//	                            no copies of the pages that the statement changes
 //
 // A query joins tables to rows by CROSS JOIN and WHERE: SQLite keeps that order, and
 // would else take an index on connector for better than it is.
@@ -30,6 +33,8 @@ type dialect struct {
 	now  string
 	lock string
 	skip string
+	// orFail follows INSERT.
+	orFail string
 	// byIndex makes the planner read in the order of an index rather than sort, for the
 	// rest of a transaction; empty where it does so anyway.
 	byIndex string
@@ -45,7 +50,7 @@ func sqliteDialect() dialect {
 	return dialect{
 		name: migrations.SQLite,
 		now:  `CAST(unixepoch('subsec') * 1000 AS INTEGER)`, rendered: &sync.Map{},
-		begin: `BEGIN IMMEDIATE`, beginRead: `BEGIN`,
+		orFail: `OR FAIL`, begin: `BEGIN IMMEDIATE`, beginRead: `BEGIN`,
 	}
 }
 
@@ -81,7 +86,7 @@ func (d dialect) render(shared string) string {
 		next += taken
 		return table
 	})
-	text = strings.NewReplacer("{now}", d.now, "{lock}", d.lock, "{skip}", d.skip).Replace(text)
+	text = strings.NewReplacer("{now}", d.now, "{lock}", d.lock, "{skip}", d.skip, "{or fail}", d.orFail).Replace(text)
 	indexed := ""
 	if d.name == migrations.SQLite {
 		indexed = "INDEXED BY $1"

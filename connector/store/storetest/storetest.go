@@ -24,7 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		caseTests,
 		backfillTests,
 		bodyTests,
-		captureTests,
+		captureTests, captureMixedTests,
 		careTests,
 		claimTests,
 		csatTests,
