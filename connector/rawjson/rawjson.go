@@ -12,6 +12,7 @@ package rawjson
 
 import (
 	"errors"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -249,7 +250,10 @@ func (r *Reader) quoted() string {
 		return ""
 	}
 	from := r.at + 1
-	for i := from; i < len(r.text); i++ {
+	for i := from; ; i++ {
+		if i = plainUntil(r.text, i); i >= len(r.text) {
+			break
+		}
 		switch c := r.text[i]; {
 		case c == '"':
 			r.at = i + 1
@@ -268,6 +272,31 @@ func (r *Reader) quoted() string {
 	}
 	r.fail()
 	return ""
+}
+
+// Each byte of these words is the same.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+)
+
+// plainUntil returns where, from a place on, the first byte is that may not stand in a
+// string as it is: a quote, a backslash or a control character; or a place less than
+// eight bytes before the end. It looks at eight bytes at a time: a byte's high bit is set
+// where subtracting went below zero, and only bytes behind such a one can have it set
+// without that.
+func plainUntil(text string, i int) int {
+	for ; i+8 <= len(text); i += 8 {
+		b := text[i : i+8]
+		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		quote, slash := w^'"'*ones, w^'\\'*ones
+		found := ((quote-ones)&^quote | (slash-ones)&^slash | (w-' '*ones)&^w) & highs
+		if found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	return i
 }
 
 // escapeLength is how long the escape is that text begins with, 0 where it is none.

@@ -147,3 +147,19 @@ func BenchmarkMembers(b *testing.B) {
 		}
 	})
 }
+
+// TestEveryByteAtEveryPlace: strings are read eight bytes at a time, and what stands
+// before and behind a byte must not hide it.
+func TestEveryByteAtEveryPlace(t *testing.T) {
+	for place := range 18 {
+		for c := range 256 {
+			inner := bytes.Repeat([]byte("a"), 18)
+			inner[place] = byte(c)
+			agree(t, `"`+string(inner)+`"`)
+			for _, beside := range []byte{' ' - 1, '"', '\\', 0x80} {
+				inner[(place+1)%len(inner)] = beside
+				agree(t, `["`+string(inner)+`"]`)
+			}
+		}
+	}
+}
