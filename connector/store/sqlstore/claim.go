@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"flexbrevo/connector/record"
@@ -25,7 +26,7 @@ func (s *Store) Claim(ctx context.Context, lease store.Lease, account string, no
 			return err
 		}
 		claimed = mayGo(claimed, now, perCustomer)
-		return t.send(claimed, customers)
+		return t.send(name(account), claimed, customers)
 	})
 	if err != nil {
 		return nil, err
@@ -91,11 +92,12 @@ func mayGo(standing []store.Delivery, now time.Time, perCustomer int) []store.De
 	return run
 }
 
-// send marks deliveries as being sent; their customers leave the queue.
-func (t *tx) send(claimed []store.Delivery, customers ints) error {
-	ids := make(ints, len(claimed))
+// send marks deliveries as being sent. Customers of whom something is being sent
+// leave the queue of the account; of whom nothing may go, that is found out anew.
+func (t *tx) send(account string, claimed []store.Delivery, customers ints) error {
+	ids, served := make(ints, len(claimed)), make(ints, len(claimed))
 	for i, d := range claimed {
-		ids[i] = d.ID
+		ids[i], served[i] = d.ID, d.CustomerID
 	}
 	_, err := t.exec(`
 		UPDATE deliveries SET state = 'sending'
@@ -103,7 +105,16 @@ func (t *tx) send(claimed []store.Delivery, customers ints) error {
 	if err != nil {
 		return err
 	}
-	return t.requeue(customers)
+	served = distinct(served)
+	_, err = t.exec(`
+		DELETE FROM queue WHERE account = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, account, rows{served})
+	if err != nil {
+		return err
+	}
+	return t.requeue(slices.DeleteFunc(customers, func(id int64) bool {
+		_, found := slices.BinarySearch(served, id)
+		return found
+	}))
 }
 
 // Recover implements store.Deliverer.
