@@ -21,6 +21,9 @@ func (s *Store) Claim(ctx context.Context, lease store.Lease, account string, no
 		if err != nil || len(customers) == 0 {
 			return err
 		}
+		if err := t.keepPlans(); err != nil {
+			return err
+		}
 		claimed, err = t.standing(name(account), customers, perCustomer)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"flexbrevo/connector/record"
@@ -13,6 +14,9 @@ import (
 func (s *Store) Settle(ctx context.Context, lease store.Lease, now time.Time, settlements []store.Settlement) error {
 	return s.write(ctx, "settle deliveries", func(t *tx) error {
 		if err := t.fence(lease); err != nil {
+			return err
+		}
+		if err := t.keepPlans(); err != nil {
 			return err
 		}
 		standing, err := t.underWay(settlements)
@@ -27,6 +31,13 @@ func (s *Store) Settle(ctx context.Context, lease store.Lease, now time.Time, se
 	})
 }
 
+// underWay is a delivery that is being sent or whose outcome is unknown, by the store's
+// own columns.
+type underWay struct {
+	store.Delivery
+	merged bool // its customer was merged into another
+}
+
 // settling is a batch of settlements of deliveries that are under way.
 type settling struct {
 	now time.Time
@@ -34,11 +45,17 @@ type settling struct {
 	// not those handed back by the caller.
 	done      []store.Settlement
 	customers ints
+	// merged are those of the customers who were merged into others.
+	merged map[int64]bool
+	// retried are the customers whose contact goes back or dies; grieved those of whom
+	// something may wait that dies with a contact.
+	retried, grieved ints
 }
 
 // collect keeps what settles a delivery that is under way, the last for each.
-func (b *settling) collect(settlements []store.Settlement, standing map[int64]store.Delivery) error {
+func (b *settling) collect(settlements []store.Settlement, standing map[int64]underWay) error {
 	last := map[int64]int{}
+	b.merged = map[int64]bool{}
 	for i, s := range settlements {
 		last[s.Delivery.ID] = i
 	}
@@ -52,64 +69,80 @@ func (b *settling) collect(settlements []store.Settlement, standing map[int64]st
 		default:
 			return fmt.Errorf("settle as %q: not an outcome", string(s.State))
 		}
-		s.Delivery = d
-		b.done = append(b.done, s)
-		b.customers = append(b.customers, d.CustomerID)
+		s.Delivery = d.Delivery
+		b.add(s, d.merged)
 	}
 	return nil
 }
 
-// underWay returns those of the deliveries that are being sent or whose outcome is
-// unknown; the others were settled before, by this very call if it is repeated.
-func (t *tx) underWay(settlements []store.Settlement) (map[int64]store.Delivery, error) {
-	ids := make(ints, len(settlements))
-	for i, s := range settlements {
-		ids[i] = s.Delivery.ID
+func (b *settling) add(s store.Settlement, merged bool) {
+	customer, contact := s.Delivery.CustomerID, s.Delivery.Kind == store.ContactDelivery
+	b.done, b.customers = append(b.done, s), append(b.customers, customer)
+	b.merged[customer] = merged
+	if contact && (s.State == store.Pending || s.State == store.Dead) {
+		b.retried = append(b.retried, customer)
 	}
-	if err := t.lockOwnersOf(ids); err != nil {
-		return nil, err
+	if contact && s.State == store.Dead || !contact && s.State == store.Pending {
+		b.grieved = append(b.grieved, customer)
 	}
-	standing := map[int64]store.Delivery{}
-	var owners ints
-	err := t.query(`
-		SELECT d.id, d.connector, d.customer_id, d.kind, d.key, d.fact_kind, d.fact_sid, d.type, d.state, d.unknown_since
-		FROM {rows id:bigint} AS r CROSS JOIN deliveries d
-		WHERE d.id = r.id AND d.state IN ('sending', 'unknown')`, func(r row) error {
-		var d store.Delivery
-		err := r.Scan(&d.ID, &d.Connector, &d.CustomerID, &d.Kind, &d.Key, &d.Fact.Kind, &d.Fact.SID, &d.Type, &d.State,
-			clock{&d.UnknownSince})
-		standing[d.ID], owners = d, append(owners, d.CustomerID)
-		return err
-	}, rows{ids})
-	if err != nil {
-		return nil, err
-	}
-	return standing, t.lockCustomers(owners) // a merge that was waited for may have handed some on
 }
 
-func (t *tx) lockOwnersOf(deliveries ints) error {
-	var customers ints
-	err := t.query(`SELECT d.customer_id FROM {rows id:bigint} AS r CROSS JOIN deliveries d WHERE d.id = r.id`, func(r row) error {
-		var id int64
-		err := r.Scan(&id)
-		customers = append(customers, id)
-		return err
-	}, rows{deliveries})
-	if err != nil {
-		return err
+// underWay returns those of the deliveries that are being sent or whose outcome is
+// unknown; the others were settled before, by this very call if it is repeated. Their
+// customers are locked: those who had them when they were claimed, and where a merge
+// has handed some on since, its heirs.
+func (t *tx) underWay(settlements []store.Settlement) (map[int64]underWay, error) {
+	ids, owners := make(ints, len(settlements)), make(ints, len(settlements))
+	for i, s := range settlements {
+		ids[i], owners[i] = s.Delivery.ID, s.Delivery.CustomerID
 	}
-	return t.lockCustomers(customers)
+	for {
+		owners = distinct(owners)
+		if err := t.lockCustomers(owners); err != nil {
+			return nil, err
+		}
+		standing, err := t.loadUnderWay(ids)
+		if err != nil {
+			return nil, err
+		}
+		locked := len(owners)
+		for _, d := range standing {
+			if _, found := slices.BinarySearch(owners[:locked], d.CustomerID); !found {
+				owners = append(owners, d.CustomerID)
+			}
+		}
+		if len(owners) == locked {
+			return standing, nil
+		}
+	}
+}
+
+func (t *tx) loadUnderWay(ids ints) (map[int64]underWay, error) {
+	standing := make(map[int64]underWay, len(ids))
+	err := t.query(`
+		SELECT d.id, d.connector, d.customer_id, d.kind, d.key, d.fact_kind, d.fact_sid, d.type, d.state, d.unknown_since,
+			CASE WHEN c.merged_into IS NULL THEN 0 ELSE 1 END
+		FROM {rows id:bigint} AS r CROSS JOIN deliveries d CROSS JOIN customers c
+		WHERE d.id = r.id AND d.state IN ('sending', 'unknown') AND c.id = d.customer_id`, func(r row) error {
+		var d underWay
+		var merged int
+		err := r.Scan(&d.ID, &d.Connector, &d.CustomerID, &d.Kind, &d.Key, &d.Fact.Kind, &d.Fact.SID, &d.Type, &d.State,
+			clock{&d.UnknownSince}, &merged)
+		d.merged = merged == 1
+		standing[d.ID] = d
+		return err
+	}, rows{ids})
+	return standing, err
 }
 
 func (t *tx) settle(b *settling) error {
-	superseded, err := t.superseded(b.customers)
+	superseded, err := t.superseded(b.retried)
 	if err != nil {
 		return err
 	}
 	steps := []func() error{
-		t.keepPlans,
 		func() error { return t.saveOutcomes(b, superseded) },
-		func() error { return t.dieWithContact(b.customers, b.now) },
+		func() error { return t.dieWithContact(b.grieved, b.now) },
 		func() error { return t.saveMarks(b) },
 		func() error { return t.saveHeld(b) },
 		func() error { return t.saveSettledOmissions(b) },
@@ -225,7 +258,7 @@ func (t *tx) saveHeld(b *settling) error {
 			held[s.Delivery.CustomerID], connectors[s.Delivery.CustomerID] = s.Held, s.Delivery.Connector
 		}
 	}
-	taken, err := t.takenContacts(held, connectors)
+	taken, err := t.takenContacts(held, connectors, b.merged)
 	if err != nil {
 		return err
 	}
@@ -254,7 +287,7 @@ func (t *tx) saveHeld(b *settling) error {
 // takenContacts returns the customers whose new contact belongs to another one, in
 // the database or earlier in this batch. It keeps one customer's mistake from
 // failing the settlement of all others.
-func (t *tx) takenContacts(held map[int64]*record.Held, connectors map[int64]string) (map[int64]bool, error) {
+func (t *tx) takenContacts(held map[int64]*record.Held, connectors map[int64]string, merged map[int64]bool) (map[int64]bool, error) {
 	type contact struct {
 		connector string
 		id        int64
@@ -278,10 +311,6 @@ func (t *tx) takenContacts(held map[int64]*record.Held, connectors map[int64]str
 		owner[of] = id
 		return err
 	}, rows{names, contacts})
-	if err != nil {
-		return nil, err
-	}
-	merged, err := t.mergedAmong(claimants)
 	if err != nil {
 		return nil, err
 	}

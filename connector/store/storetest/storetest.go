@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		mergeTests,
 		outboxTests,
 		publishTests,
+		queueTests,
 		readTests,
 		reconcileTests,
 		replayTests,
