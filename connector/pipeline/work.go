@@ -209,7 +209,8 @@ func (w *worker) withdraw() {
 	}
 }
 
-// tokens writes what leads to whom now, and takes away what leads nowhere.
+// tokens writes what leads to whom now, and takes away what leads nowhere. The SID of a
+// fact is written only where it was before there was the fact, whose customer says as much.
 func (w *worker) tokens(owned map[store.Token]store.StoredToken) {
 	known := make(map[store.Token]store.StoredToken, len(w.b.known.Tokens))
 	for _, t := range w.b.known.Tokens {
@@ -219,7 +220,7 @@ func (w *worker) tokens(owned map[store.Token]store.StoredToken) {
 		}
 	}
 	for _, t := range sortedTokens(owned) {
-		if known[t] != owned[t] {
+		if before, is := known[t]; before != owned[t] && (is || !w.b.atHand(t)) {
 			w.out.Tokens = append(w.out.Tokens, owned[t])
 		}
 	}
