@@ -70,11 +70,19 @@ func decodeHeld(b []byte) (record.Held, error) {
 func decodePayload(d *store.Delivery, b []byte) error {
 	if d.Kind == store.EventDelivery {
 		d.Event = &record.Event{}
+		if readEvent(string(b), d.Event) {
+			return nil
+		}
+		*d.Event = record.Event{}
 		err := decode("event", b, d.Event)
 		plainMap(d.Event.Properties)
 		return err
 	}
 	d.Contact = &record.Contact{}
+	if readContact(string(b), d.Contact) {
+		return nil
+	}
+	*d.Contact = record.Contact{}
 	err := decode("contact", b, d.Contact)
 	for i := range d.Contact.Attributes {
 		d.Contact.Attributes[i].Value = plain(d.Contact.Attributes[i].Value)

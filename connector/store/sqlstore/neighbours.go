@@ -1,8 +1,10 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"flexbrevo/connector/fact"
@@ -167,8 +169,7 @@ func (t *tx) loadCustomers(n *store.Neighbours, ids rows) error {
 func (t *tx) loadTokens(n *store.Neighbours, ids rows) error {
 	return t.query(`
 		SELECT i.kind, i.value, i.customer_id, i.shared
-		FROM {rows id:bigint} AS r CROSS JOIN identifiers i WHERE i.customer_id = r.id
-		ORDER BY i.customer_id, i.kind, i.value`, scanToken(n), ids)
+		FROM {rows id:bigint} AS r CROSS JOIN identifiers i WHERE i.customer_id = r.id`, scanToken(n), ids)
 }
 
 func scanToken(n *store.Neighbours) func(row) error {
@@ -182,15 +183,23 @@ func scanToken(n *store.Neighbours) func(row) error {
 	}
 }
 
+// loadEvents adds the unsettled events of customers, of each in the order in which they
+// happened. They are sorted here, because the database would copy whole payloads for it.
 func (t *tx) loadEvents(n *store.Neighbours, ids rows) error {
-	return t.query(`
+	err := t.query(`
 		SELECT `+deliveryColumns+` FROM {rows id:bigint} AS r CROSS JOIN deliveries d {by deliveries_unsettled} CROSS JOIN customers c
-		WHERE d.customer_id = r.id AND c.id = r.id AND d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.kind = 'event'
-		ORDER BY d.customer_id, d.event_at, d.id`, func(r row) error {
+		WHERE d.customer_id = r.id AND c.id = r.id AND d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.kind = 'event'`, func(r row) error {
 		d, err := scanDelivery(r)
 		n.Events = append(n.Events, d)
 		return err
 	}, ids)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(n.Events, func(a, b store.Delivery) int {
+		return cmp.Or(cmp.Compare(a.CustomerID, b.CustomerID), a.Event.At.Compare(b.Event.At), cmp.Compare(a.ID, b.ID))
+	})
+	return nil
 }
 
 // loadNamed adds the facts of some names.
@@ -199,27 +208,34 @@ func (t *tx) loadNamed(n *store.Neighbours, connector string, keys []fact.Key) e
 	return t.loadFacts(n, connector, from, connector, keyRows(keys))
 }
 
-// loadFacts adds the facts f of a connector that the end of a query names, each once, with
-// their marks.
+// loadFacts adds the facts f of a connector that the end of a query names, each once and in
+// the order of their keys, with their marks. They are sorted here, because the database
+// would copy whole facts for it.
 func (t *tx) loadFacts(n *store.Neighbours, connector, from string, args ...any) error {
-	at := map[fact.Key]int{}
-	var keys []fact.Key
-	err := t.query(`
-		SELECT f.kind, f.sid, COALESCE(f.customer_id, 0), f.open, f.read_at, f.body FROM `+from+`
-		ORDER BY f.kind, f.sid`, func(r row) error {
+	before := len(n.Facts)
+	err := t.query(`SELECT f.kind, f.sid, COALESCE(f.customer_id, 0), f.open, f.read_at, f.body FROM `+from, func(r row) error {
 		stored, err := scanFact(r)
-		if err != nil {
-			return err
-		}
-		key := stored.Fact.Key()
-		if _, twice := at[key]; !twice {
-			at[key], keys = len(n.Facts), append(keys, key)
-			n.Facts = append(n.Facts, stored)
-		}
-		return nil
+		n.Facts = append(n.Facts, stored)
+		return err
 	}, args...)
 	if err != nil {
 		return err
+	}
+	added := n.Facts[before:]
+	slices.SortFunc(added, func(a, b store.StoredFact) int {
+		return cmp.Or(cmp.Compare(a.Fact.Kind, b.Fact.Kind), cmp.Compare(a.Fact.SID, b.Fact.SID))
+	})
+	added = slices.CompactFunc(added, func(a, b store.StoredFact) bool { return a.Fact.Key() == b.Fact.Key() })
+	n.Facts = n.Facts[:before+len(added)]
+	return t.loadMarks(added, connector)
+}
+
+// loadMarks fills in the marks of facts.
+func (t *tx) loadMarks(facts []store.StoredFact, connector string) error {
+	at, keys := make(map[fact.Key]int, len(facts)), make([]fact.Key, len(facts))
+	for i, f := range facts {
+		keys[i] = f.Fact.Key()
+		at[keys[i]] = i
 	}
 	return t.query(`
 		SELECT m.kind, m.sid, m.type, m.at FROM {rows kind:text sid:text} AS r CROSS JOIN marks m {by marks_fact}
@@ -231,7 +247,7 @@ func (t *tx) loadFacts(n *store.Neighbours, connector, from string, args ...any)
 		if err := r.Scan(&key.Kind, &key.SID, &event, &told); err != nil {
 			return err
 		}
-		stored := &n.Facts[at[key]]
+		stored := &facts[at[key]]
 		if stored.Marks == nil {
 			stored.Marks = map[string]int64{}
 		}
