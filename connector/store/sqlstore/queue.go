@@ -68,17 +68,13 @@ func (r *lineRows) add(key lineKey, l line) {
 }
 
 // standing is a delivery's place among those of its customer that are not settled.
+// What stands first decides: anything being sent, or a contact whose outcome is
+// unknown, keeps the customer out of the queue (rank 0); then the waiting contact
+// (1); then the earliest event, unless its own outcome is unknown (2).
 type standing struct{ rank, eventAt, id int64 }
 
-// The ranks of deliveries. What stands first decides: anything being sent, or a
-// contact whose outcome is unknown, keeps the customer out of the queue; then the
-// waiting contact; then the earliest event, unless its own outcome is unknown.
-const (
-	rankBlocking = 0
-	rankContact  = 1
-	rankEvent    = 2
-	rankQueued   = 3 // no delivery: the place in the queue
-)
+// rankQueued stands for no delivery, but for the place in the queue.
+const rankQueued = 3
 
 func (s standing) before(o standing) bool {
 	return cmp.Or(cmp.Compare(s.rank, o.rank), cmp.Compare(s.eventAt, o.eventAt), cmp.Compare(s.id, o.id)) < 0
