@@ -197,22 +197,27 @@ func (d *Digest) newBatch() *batch {
 func (d *Digest) read(records []record.Record, into *batch) *batch {
 	into.tellers = slices.Grow(into.tellers, len(records))
 	for _, r := range records {
-		decoded, err := Decoded{Ignored: store.ForgottenReason}, error(nil)
-		if len(r.Body) > 0 { // else it was emptied
-			decoded, err = d.decode(r)
-		}
-		result := store.RecordResult{ID: r.ID, State: store.Digested}
-		switch {
-		case err != nil:
-			result.State, result.Reason = store.Failed, err.Error()
-			d.o.Logger.Error("record cannot be decoded", "connector", d.o.Connector, "key", r.Key, "type", r.Type, "err", err)
-		case decoded.Ignored != "":
-			result.State, result.Reason = store.Ignored, decoded.Ignored
-		}
-		into.tell(r, result, decoded)
-		into.tellers[len(into.tellers)-1].record.Body = nil
+		d.readOne(r, into)
 	}
 	return into
+}
+
+// readOne decodes one record into a batch, which keeps nothing of its body.
+func (d *Digest) readOne(r record.Record, into *batch) {
+	decoded, err := Decoded{Ignored: store.ForgottenReason}, error(nil)
+	if len(r.Body) > 0 { // else it was emptied
+		decoded, err = d.decode(r)
+	}
+	result := store.RecordResult{ID: r.ID, State: store.Digested}
+	switch {
+	case err != nil:
+		result.State, result.Reason = store.Failed, err.Error()
+		d.o.Logger.Error("record cannot be decoded", "connector", d.o.Connector, "key", r.Key, "type", r.Type, "err", err)
+	case decoded.Ignored != "":
+		result.State, result.Reason = store.Ignored, decoded.Ignored
+	}
+	into.tell(r, result, decoded)
+	into.tellers[len(into.tellers)-1].record.Body = nil
 }
 
 // tell adds what a record tells to a batch.

@@ -25,7 +25,7 @@ type Source interface {
 	FetchHint(ctx context.Context, hint Hint, keep func(record.Page) error) error
 	// Decode turns one record into what it tells of facts. It knows every way a
 	// record can come in. A record that tells nothing gives no facts and a reason;
-	// an error means it can never be decoded.
+	// an error means it can never be decoded. What it returns is no part of the record's Body.
 	Decode(r record.Record) (Decoded, error)
 }
 

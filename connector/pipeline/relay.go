@@ -108,10 +108,11 @@ func (r *relay) take(ctx context.Context, limit int, into *batch, underWay ...*b
 	go func() {
 		t := taken{batch: into, asked: limit > 0}
 		if t.asked {
-			var records []record.Record
-			records, t.err = r.o.Store.LoadUndigested(ctx, r.o.Connector, limit, ids...)
-			t.found = len(records)
-			r.read(records, into)
+			into.tellers = slices.Grow(into.tellers, limit)
+			t.err = r.o.Store.EachUndigested(ctx, r.o.Connector, limit, ids, func(rec record.Record) {
+				t.found++
+				r.readOne(rec, into)
+			})
 		}
 		out <- t
 	}()

@@ -135,6 +135,11 @@ type Digester interface {
 	// LoadUndigested returns records that wait, in order of lane and then capture,
 	// without those whose ids are named as being digested already.
 	LoadUndigested(ctx context.Context, connector string, limit int, beside ...int64) ([]record.Record, error)
+	// EachUndigested calls each with what LoadUndigested returns, in its order, so that no
+	// more than one body need be in memory: a record's Body is good until each returns, and
+	// is another's after that. each must not use the store. After an error it was called
+	// with some of them, or none.
+	EachUndigested(ctx context.Context, connector string, limit int, beside []int64, each func(record.Record)) error
 	// LoadRecords returns the connector's records of these ids, wherever they stand, in
 	// the same order; one that is gone is left out.
 	LoadRecords(ctx context.Context, connector string, ids []int64) ([]record.Record, error)

@@ -52,12 +52,17 @@ func (s *traced) Capture(ctx context.Context, batch []store.Batch) (store.Captur
 	return captured, err
 }
 
-// LoadUndigested takes note of the batch. A look whether anything waits is none.
-func (s *traced) LoadUndigested(ctx context.Context, connector string, limit int, beside ...int64) ([]record.Record, error) {
+// EachUndigested takes note of the batch.
+func (s *traced) EachUndigested(ctx context.Context, connector string, limit int, beside []int64, each func(record.Record)) error {
 	begin := s.t.clock()
-	records, err := s.Store.LoadUndigested(ctx, connector, limit, beside...)
-	if err != nil || limit == 1 {
-		return records, err
+	var records []record.Record
+	err := s.Store.EachUndigested(ctx, connector, limit, beside, func(r record.Record) {
+		each(r)
+		r.Body = nil
+		records = append(records, r)
+	})
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,10 +70,9 @@ func (s *traced) LoadUndigested(ctx context.Context, connector string, limit int
 		s.loaded[connector] = make(map[int64]loaded, len(records))
 	}
 	for _, r := range records {
-		r.Body = nil
 		s.loaded[connector][r.ID] = loaded{r, begin}
 	}
-	return records, nil
+	return nil
 }
 
 // take gives back the records of a digest, and since when the first of them is under way.

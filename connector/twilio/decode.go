@@ -1,6 +1,7 @@
 package twilio
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -58,6 +59,8 @@ var (
 // same event gives equal facts whichever way that was. An error means that the
 // record can never be decoded; its text holds nothing of the record.
 //
+// What it returns is no part of the record's body.
+//
 // Where messages are not read, what a webhook tells of one is left out: no rule asks for
 // it, and every message would make its conversation's fact longer.
 func (s *Source) Decode(r record.Record) (Decoded, error) {
@@ -72,9 +75,11 @@ func (s *Source) Decode(r record.Record) (Decoded, error) {
 	return d, err
 }
 
-// Decode is Source.Decode without a source: decoding needs nothing but the record.
+// Decode is Source.Decode without a source: decoding needs nothing but the record. Without a
+// memory what it returns has parts of the body, which therefore is one of its own.
 func Decode(r record.Record) (Decoded, error) {
 	var none *memo
+	r.Body = bytes.Clone(r.Body)
 	return none.record(r)
 }
 

@@ -236,6 +236,17 @@ func (s *Store) LoadUndigested(ctx context.Context, connector string, limit int,
 	return found, err
 }
 
+// EachUndigested implements store.Digester.
+func (s *Store) EachUndigested(ctx context.Context, connector string, limit int, beside []int64, each func(record.Record)) error {
+	return s.read(ctx, "load undigested records", func(t *tx) error {
+		ids, err := t.waiting(name(connector), limit, beside)
+		if err != nil {
+			return err
+		}
+		return t.eachRecord(name(connector), ids, each)
+	})
+}
+
 // waiting returns the ids of records that wait, in order, without some. SQLite makes a plan
 // for the very value of a bare parameter behind LIMIT, anew whenever that is bound.
 func (t *tx) waiting(connector string, limit int, without []int64) (ints, error) {

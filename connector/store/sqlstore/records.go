@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"flexbrevo/connector/record"
+	"flexbrevo/migrations"
 )
 
 // LoadRecords implements store.Digester.
@@ -21,17 +22,40 @@ func (s *Store) LoadRecords(ctx context.Context, connector string, ids []int64) 
 // records returns records by their ids, in order of lane and then capture.
 func (t *tx) records(connector string, ids ints) ([]record.Record, error) {
 	found := make([]record.Record, 0, len(ids))
-	var bodies arena
-	err := t.query(`
+	err := t.scanRecords(connector, ids, &arena{}, func(r record.Record) { found = append(found, r) })
+	slices.SortFunc(found, byLane)
+	return found, err
+}
+
+// eachRecord calls each with records by their ids, which are in order. Bodies are good
+// until each returns.
+func (t *tx) eachRecord(connector string, ids ints, each func(record.Record)) error {
+	if t.dialect.name == migrations.Postgres { // which may join in another order
+		found, err := t.records(connector, ids)
+		for _, r := range found {
+			each(r)
+		}
+		return err
+	}
+	var room arena
+	return t.scanRecords(connector, ids, &room, func(r record.Record) {
+		each(r)
+		room = room[:0]
+	})
+}
+
+// scanRecords calls each with records by their ids, their bodies in room.
+func (t *tx) scanRecords(connector string, ids ints, room *arena, each func(record.Record)) error {
+	return t.query(`
 		SELECT o.id, o.key, o.stream, o.type, o.via, o.lane, o.at, o.captured_at, o.body
 		FROM {rows id:bigint} AS r CROSS JOIN records o WHERE o.id = r.id AND o.connector = $1`, func(r row) error {
 		var rec record.Record
-		err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, bodyOf{&rec, &bodies})
-		found = append(found, rec)
+		err := r.Scan(&rec.ID, &rec.Key, &rec.Stream, &rec.Type, &rec.Via, &rec.Lane, clock{&rec.At}, clock{&rec.CapturedAt}, bodyOf{&rec, room})
+		if err == nil {
+			each(rec)
+		}
 		return err
 	}, connector, rows{ids})
-	slices.SortFunc(found, byLane)
-	return found, err
 }
 
 func byLane(a, b record.Record) int {

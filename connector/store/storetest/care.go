@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flexbrevo/connector/fact"
+	"flexbrevo/connector/record"
 	"flexbrevo/connector/store"
 )
 
@@ -138,6 +139,7 @@ func (f *fixture) calls(ctx context.Context) map[string]func() error {
 		"Capture":               keep(func() (any, error) { return f.s.Capture(ctx, batch) }),
 		"LoadCheckpoints":       keep(func() (any, error) { return f.s.LoadCheckpoints(ctx, connector) }),
 		"LoadUndigested":        keep(func() (any, error) { return f.s.LoadUndigested(ctx, connector, 1) }),
+		"EachUndigested":        func() error { return f.s.EachUndigested(ctx, connector, 1, nil, func(record.Record) {}) },
 		"LoadNeighbours":        keep(func() (any, error) { return f.s.LoadNeighbours(ctx, connector, nil, []fact.Key{{}}) }),
 		"SaveDigest":            func() error { return f.s.SaveDigest(ctx, f.digester, filled(store.Digest{Customers: customersOf(1)})) },
 		"LoadFact":              keep(func() (any, error) { return f.s.LoadFact(ctx, connector, fact.Key{Kind: fact.Task, SID: "WT1"}) }),

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
 	"slices"
@@ -47,6 +48,27 @@ var digestTests = map[string]func(*fixture){
 		next, err := f.s.LoadUndigested(f.ctx, connector, 2, first[0].ID, first[1].ID)
 		if got := keysOf(next); err != nil || !reflect.DeepEqual(got, []string{"EV4", "EV3"}) {
 			f.Errorf("beside %q: %q, %v", keysOf(first), got, err)
+		}
+	},
+	"records that wait are called one by one, each with its own body": func(f *fixture) {
+		large, past, empty := rec("EV1"), rec("EV2"), rec("EV3")
+		large.Body, past.Lane, empty.Body = bytes.Repeat([]byte("large "), 30_000), record.Backfill, nil
+		f.capture(page(past, large, empty, rec("EV4"), rec("EV5")))
+		want := f.undigested()
+		for _, beside := range [][]int64{nil, {want[1].ID}} {
+			var got []record.Record
+			f.must(f.s.EachUndigested(f.ctx, connector, 4, beside, func(r record.Record) {
+				r.Body = bytes.Clone(r.Body)
+				got = append(got, r)
+			}))
+			expected, err := f.s.LoadUndigested(f.ctx, connector, 4, beside...)
+			f.must(err)
+			for i := range expected {
+				expected[i].Body = bytes.Clone(expected[i].Body) // nil where there is none
+			}
+			if len(got) != 4 || !reflect.DeepEqual(got, expected) {
+				f.Errorf("beside %v called with %q, want %q, with their bodies", beside, keysOf(got), keysOf(expected))
+			}
 		}
 	},
 	"records are read again by their ids": func(f *fixture) {
