@@ -34,6 +34,7 @@ func (t *tx) saveDigest(d *store.Digest) error {
 	}
 	steps := []func() error{
 		t.keepPlans,
+		t.soon, // its records wait again, where it is lost
 		func() error { return t.lockCustomers(outbox.customers()) },
 		func() error { return t.saveCustomers(connector, d.Customers) },
 		func() error { return t.saveFacts(connector, d.Facts) },

@@ -109,6 +109,16 @@ func (t *tx) keepPlans() error {
 	return t.session.do(t.ctx, t.dialect.keepPlans)
 }
 
+// soon is for transactions that are done again, by whoever comes next, where a crash of the server
+// takes them back. PostgreSQL's log is in order: a claim, which is durable before anything is sent,
+// makes durable what it follows from.
+func (t *tx) soon() error {
+	if t.dialect.soon == "" {
+		return nil
+	}
+	return t.session.do(t.ctx, t.dialect.soon)
+}
+
 // exec runs a statement, in pieces where the dialect needs that, and returns how many
 // rows it changed. Rows come last in args. A statement with empty rows is not run.
 func (t *tx) exec(shared string, args ...any) (int, error) {
