@@ -86,6 +86,7 @@ func TestAccessibleByAxe(t *testing.T) {
 	w.until("the form is shown", `document.getElementById("password")`)
 	w.checkByAxe(source, "sign in")
 	w.do(chromedp.SendKeys("#password", password+"\r"))
+	w.until("the sign-in is over", `document.querySelectorAll("#dead tbody tr").length === 4`) // it goes to the page by itself
 	for _, size := range []struct {
 		name   string
 		width  int64
