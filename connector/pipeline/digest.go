@@ -357,19 +357,11 @@ func (b *batch) touchPeople(tokens map[store.Token]bool) {
 	}
 	for _, c := range b.components {
 		for _, t := range c.Tokens {
-			if token := (store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}); !known[token] && !b.atHand(token) {
+			if token := (store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}); !known[token] {
 				tokens[token] = true
 			}
 		}
 	}
-}
-
-// atHand says whether a token names a fact of the batch. It then needs no row in the store
-// that says to whom it leads: whoever asks for it asks for the fact, too.
-func (b *batch) atHand(t store.Token) bool {
-	key, names := named(t)
-	_, is := b.facts[key]
-	return names && is
 }
 
 // touch collects what a fact's links may lead to: tokens, and by SID the facts
@@ -377,27 +369,17 @@ func (b *batch) atHand(t store.Token) bool {
 func touch(tokens map[store.Token]bool, keys map[fact.Key]bool, l profile.Links) {
 	for _, list := range [...][]profile.Token{l.Now, l.Seen} {
 		for _, t := range list {
-			token := store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}
-			tokens[token] = true
-			if key, names := named(token); names {
-				keys[key] = true
+			tokens[store.Token{Kind: store.TokenKind(t.Kind), Value: t.Value}] = true
+			if t.Kind == profile.RefToken {
+				switch t.Value[:2] {
+				case "WT":
+					keys[fact.Key{Kind: fact.Task, SID: t.Value}] = true
+				case "CH":
+					keys[fact.Key{Kind: fact.Conversation, SID: t.Value}] = true
+				}
 			}
 		}
 	}
-}
-
-// named is the fact whose SID a token is, if it is a task's or a conversation's.
-func named(t store.Token) (key fact.Key, names bool) {
-	if t.Kind != store.Ref {
-		return fact.Key{}, false
-	}
-	switch t.Value[:2] {
-	case "WT":
-		return fact.Key{Kind: fact.Task, SID: t.Value}, true
-	case "CH":
-		return fact.Key{Kind: fact.Conversation, SID: t.Value}, true
-	}
-	return fact.Key{}, false
 }
 
 // merge joins the deltas to what is known.

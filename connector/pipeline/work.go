@@ -209,8 +209,7 @@ func (w *worker) withdraw() {
 	}
 }
 
-// tokens writes what leads to whom now, and takes away what leads nowhere. The SID of a
-// fact is written only where it was before there was the fact, whose customer says as much.
+// tokens writes what leads to whom now, and takes away what leads nowhere.
 func (w *worker) tokens(owned map[store.Token]store.StoredToken) {
 	known := make(map[store.Token]store.StoredToken, len(w.b.known.Tokens))
 	for _, t := range w.b.known.Tokens {
@@ -220,7 +219,7 @@ func (w *worker) tokens(owned map[store.Token]store.StoredToken) {
 		}
 	}
 	for _, t := range sortedTokens(owned) {
-		if before, is := known[t]; before != owned[t] && (is || !w.b.atHand(t)) {
+		if known[t] != owned[t] {
 			w.out.Tokens = append(w.out.Tokens, owned[t])
 		}
 	}
