@@ -12,13 +12,12 @@ import (
 // SaveBackfill implements store.Backfiller.
 func (s *Store) SaveBackfill(ctx context.Context, b store.Backfill) error {
 	return s.write(ctx, "save backfill", func(t *tx) error {
-		_, err := t.exec(`
+		return t.later(`
 			INSERT INTO backfills (connector, run_id, since, until, events, held, request)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)
 			ON CONFLICT (connector) DO UPDATE SET run_id = excluded.run_id, since = excluded.since, until = excluded.until,
 				events = excluded.events, held = excluded.held, request = excluded.request`,
 			name(b.Connector), b.RunID, b.Since.UnixMilli(), b.Until.UnixMilli(), string(b.Events), flag(b.Held), bytesOf(b.Request))
-		return err
 	})
 }
 
@@ -38,8 +37,7 @@ func (s *Store) LoadBackfill(ctx context.Context, connector string) (store.Backf
 // EndBackfill implements store.Backfiller.
 func (s *Store) EndBackfill(ctx context.Context, connector string) error {
 	return s.write(ctx, "end backfill", func(t *tx) error {
-		_, err := t.exec(`DELETE FROM backfills WHERE connector = $1`, name(connector))
-		return err
+		return t.later(`DELETE FROM backfills WHERE connector = $1`, name(connector))
 	})
 }
 
@@ -117,14 +115,13 @@ func (s *Store) LoadWaiting(ctx context.Context, connector string, lane record.L
 // saveOwed notes whom a digest left to the end of a backfill, and of whom it put
 // everything in the outbox.
 func (t *tx) saveOwed(connector string, d *store.Digest) error {
-	_, err := t.exec(`
+	err := t.later(`
 		DELETE FROM owed WHERE connector = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`,
 		connector, rows{distinct(ints(d.Unowed))})
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`
+	return t.later(`
 		INSERT INTO owed (connector, customer_id) SELECT $1, id FROM {rows id:bigint} AS r WHERE true
 		ON CONFLICT (connector, customer_id) DO NOTHING`, connector, rows{distinct(ints(d.Owed))})
-	return err
 }

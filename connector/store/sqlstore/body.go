@@ -141,6 +141,11 @@ func (b bodyOf) Scan(src any) error {
 	if !ok && src != nil {
 		return fmt.Errorf("a body of type %T", src)
 	}
+	return b.ScanBytes(stored)
+}
+
+// ScanBytes implements pgtype.BytesScanner: pgx would copy the bytes for Scan.
+func (b bodyOf) ScanBytes(stored []byte) error {
 	body, err := b.room.unpack(stored)
 	if err != nil {
 		body, b.record.Damage = b.room.copy(stored), err.Error()

@@ -22,16 +22,10 @@ func TestPostgresPlansInABurst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	execute := func(text string) {
-		t.Helper()
-		if err := s.write(t.Context(), "prepare", func(tx *tx) error { return tx.session.do(tx.ctx, text) }); err != nil {
-			t.Fatal(err)
-		}
-	}
 	arrive(t, s, 0, 20000)
-	execute(`DELETE FROM waiting WHERE id > 10`)
-	execute(`ANALYZE records`)
-	execute(`ANALYZE waiting`)
+	plainly(t, s, `DELETE FROM waiting WHERE id > 10`)
+	plainly(t, s, `ANALYZE records`)
+	plainly(t, s, `ANALYZE waiting`)
 	arrive(t, s, 20000, 3000)
 	if _, err := s.LoadUndigested(t.Context(), "c", 500); err != nil {
 		t.Fatal(err)

@@ -184,7 +184,7 @@ func checkpointRows(batch []store.Batch) rows {
 
 // saveCheckpoints keeps what a page does not say: its cursor or its Through.
 func (t *tx) saveCheckpoints(checkpoints rows) error {
-	_, err := t.exec(`
+	return t.later(`
 		INSERT INTO checkpoints (connector, stream, cursor, through, saved_at)
 		SELECT connector, stream, cursor, through, saved_at
 		FROM {rows connector:text stream:text cursor:bytea through:bigint saved_at:bigint} AS r
@@ -193,7 +193,6 @@ func (t *tx) saveCheckpoints(checkpoints rows) error {
 			cursor = CASE WHEN length(excluded.cursor) > 0 THEN excluded.cursor ELSE checkpoints.cursor END,
 			through = COALESCE(excluded.through, checkpoints.through),
 			saved_at = excluded.saved_at`, checkpoints)
-	return err
 }
 
 // LoadCheckpoints implements store.Capturer.

@@ -2,8 +2,20 @@ package sqlstore
 
 import "github.com/jackc/pgx/v5/pgtype"
 
-// cells are the values of a column as a database/sql driver gave them: int64, string,
-// []byte, or nil for NULL. A statement takes them by way of column.
+// cell scans any value of a column: int64, string, []byte, or nil for NULL.
+type cell struct{ value *any }
+
+// Scan implements sql.Scanner.
+func (c cell) Scan(src any) error {
+	if b, ok := src.([]byte); ok { // an empty one of SQLite's driver is nil, which would be taken back as NULL
+		src = append([]byte{}, b...)
+	}
+	*c.value = src
+	return nil
+}
+
+// cells are the values of a column as cell scans them. A statement takes them by way of
+// column.
 type cells struct {
 	kind   string // bigint, text or bytea
 	values []any

@@ -102,14 +102,14 @@ func (t *tx) send(account string, claimed []store.Delivery, customers ints) erro
 	for i, d := range claimed {
 		ids[i], served[i] = d.ID, d.CustomerID
 	}
-	_, err := t.exec(`
+	err := t.later(`
 		UPDATE deliveries SET state = 'sending'
 		WHERE id IN (SELECT id FROM {rows id:bigint} AS r) AND state = 'pending'`, rows{ids})
 	if err != nil {
 		return err
 	}
 	served = distinct(served)
-	_, err = t.exec(`
+	err = t.later(`
 		DELETE FROM queue WHERE account = $1 AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, account, rows{served})
 	if err != nil {
 		return err
@@ -170,7 +170,7 @@ func (t *tx) giveBack(left interrupted, now time.Time) error {
 	for i, customer := range left.customers {
 		flags[i] = flag(superseded[customer])
 	}
-	_, err = t.exec(`
+	err = t.later(`
 		UPDATE deliveries SET
 			state = CASE WHEN deliveries.kind = 'event' THEN 'unknown' WHEN r.superseded = 1 THEN 'withdrawn' ELSE 'pending' END,
 			unknown_since = CASE WHEN deliveries.kind = 'event' THEN CAST($1 AS BIGINT) END,

@@ -188,18 +188,14 @@ func (b *copying) clear() {
 
 // add reads a row, and takes it into the checksum.
 func (b *copying) add(r row) error {
-	values := make([]any, len(b.cells))
-	into := make([]any, len(b.cells))
+	into, values := make([]any, len(b.cells)), make([]any, len(b.cells))
 	for i := range into {
-		into[i] = &values[i]
+		into[i] = cell{&values[i]}
 	}
 	if err := r.Scan(into...); err != nil {
 		return err
 	}
 	for i, c := range b.cells {
-		if bytes, ok := values[i].([]byte); ok && bytes == nil {
-			values[i] = []byte{} // SQLite's driver gives an empty blob so, and would take it back as NULL
-		}
 		c.values = append(c.values, values[i])
 	}
 	return b.sum.add(values)
@@ -210,7 +206,7 @@ func (b *copying) flush(into *tx) error {
 	for i, c := range b.cells {
 		table[i] = c.column()
 	}
-	_, err := into.exec(b.write, table)
+	_, err := into.exec(b.write, table) // later, all of a table would be kept
 	b.clear()
 	return err
 }

@@ -31,10 +31,9 @@ func (t *tx) addCSATParts(connector string, parts []store.CSATPart) error {
 		channels, queues = append(channels, name(p.Channel)), append(queues, name(p.Queue))
 		scores, scales = append(scores, p.Score), append(scales, p.Scale)
 	}
-	_, err := t.exec(`
+	return t.later(`
 		INSERT INTO csat_parts (connector, source, day, channel, queue, score, scale)
 		SELECT $1, source, day, channel, queue, score, scale
 		FROM {rows source:text day:text channel:text queue:text score:bigint scale:bigint} AS r
 		WHERE true ON CONFLICT (connector, source) DO NOTHING`, connector, rows{sources, days, channels, queues, scores, scales})
-	return err
 }

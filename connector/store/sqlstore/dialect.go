@@ -37,13 +37,13 @@ type dialect struct {
 	orFail string
 	// byIndex makes the planner read in the order of an index rather than sort, for the
 	// rest of a transaction; empty where it does so anyway.
-	byIndex string
+	byIndex []string
 	// keepPlans lets plans be kept for the rest of a transaction; empty where they are
 	// anyway.
-	keepPlans string
+	keepPlans []string
 	// soon lets what a transaction commits become durable a moment later, though never after
 	// what is committed after it; empty where that spares nothing.
-	soon string
+	soon []string
 	// begin starts a transaction that writes, beginRead one that sees a snapshot.
 	begin, beginRead string
 	rendered         *sync.Map // of string to string
@@ -62,8 +62,8 @@ func postgresDialect() dialect {
 		name: migrations.Postgres,
 		now:  `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`,
 		lock: `FOR UPDATE`, skip: `FOR UPDATE OF c SKIP LOCKED`, rendered: &sync.Map{},
-		byIndex: `SET LOCAL enable_sort = off`, keepPlans: `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off`,
-		soon:  `SET LOCAL synchronous_commit = off`,
+		byIndex: []string{`SET LOCAL enable_sort = off`}, keepPlans: []string{`SET LOCAL plan_cache_mode = force_generic_plan`, `SET LOCAL enable_seqscan = off`},
+		soon:  []string{`SET LOCAL synchronous_commit = off`},
 		begin: `BEGIN`, beginRead: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`,
 	}
 }

@@ -29,7 +29,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.writers.put(ss)
-		if _, err := ss.conn.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+		if err := do(t.Context(), ss, fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -27,19 +27,19 @@ func (s *Store) Erase(ctx context.Context, lease store.Lease, e *store.Erasure) 
 	return erased, nil
 }
 
-// overwriting lets what do removes be overwritten with zeros. SQLite would leave it
+// overwriting lets what is removed be overwritten with zeros. SQLite would leave it
 // in free pages; PostgreSQL has no such thing, see Compact.
-func (t *tx) overwriting(do func() error) error {
+func (t *tx) overwriting(remove func() error) error {
 	if t.dialect.name != migrations.SQLite {
-		return do()
+		return remove()
 	}
-	if err := t.session.do(t.ctx, `PRAGMA secure_delete = ON`); err != nil {
+	if err := do(t.ctx, t.session, `PRAGMA secure_delete = ON`); err != nil {
 		return err
 	}
 	// The rest of the writing is not worth the zeros. Where this fails they are only
 	// written too often.
-	defer func() { _ = t.session.do(context.WithoutCancel(t.ctx), `PRAGMA secure_delete = OFF`) }()
-	return do()
+	defer func() { _ = do(context.WithoutCancel(t.ctx), t.session, `PRAGMA secure_delete = OFF`) }()
+	return remove()
 }
 
 func (t *tx) erase(e *store.Erasure, erased *store.Erased) error {
@@ -220,7 +220,7 @@ func (s *Store) Flush(ctx context.Context) error {
 	const op = "flush write-ahead log"
 	for deadline := s.options.Clock().Add(checkpointPatience); ; {
 		done := false
-		err := s.maintain(ctx, op, func(ctx context.Context, ss *session) (err error) {
+		err := s.maintain(ctx, op, func(ctx context.Context, ss session) (err error) {
 			done, err = truncateLog(ctx, ss)
 			return err
 		})
@@ -238,30 +238,26 @@ func (s *Store) Flush(ctx context.Context) error {
 
 // truncateLog brings all pages into the database file and cuts the log off, or says
 // that a reader of an older state, or whoever else moves pages, keeps it from that.
-func truncateLog(ctx context.Context, ss *session) (bool, error) {
+func truncateLog(ctx context.Context, ss session) (bool, error) {
 	var busy, pages, moved int
-	found, err := ss.query(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`, nil)
-	if err != nil {
-		return false, err
-	}
-	if found.Next() {
-		err = found.Scan(&busy, &pages, &moved)
-	}
-	return busy == 0, errors.Join(err, found.Close())
+	_, err := ss.run(ctx, statement{text: `PRAGMA wal_checkpoint(TRUNCATE)`, scan: func(r row) error {
+		return r.Scan(&busy, &pages, &moved)
+	}})
+	return busy == 0, err
 }
 
 // Compact implements store.Forgetter.
 func (s *Store) Compact(ctx context.Context) error {
-	err := s.maintain(ctx, "compact store", func(ctx context.Context, ss *session) error {
+	err := s.maintain(ctx, "compact store", func(ctx context.Context, ss session) error {
 		if s.dialect.name == migrations.Postgres {
 			return rewriteTables(ctx, ss)
 		}
 		// A store may be larger than the memory, where the copy would be made.
-		if err := ss.do(ctx, `PRAGMA temp_store = FILE`); err != nil {
+		if err := do(ctx, ss, `PRAGMA temp_store = FILE`); err != nil {
 			return err
 		}
-		defer func() { _ = ss.do(context.WithoutCancel(ctx), `PRAGMA temp_store = MEMORY`) }() // only slower
-		return ss.do(ctx, `VACUUM`)
+		defer func() { _ = do(context.WithoutCancel(ctx), ss, `PRAGMA temp_store = MEMORY`) }() // only slower
+		return do(ctx, ss, `VACUUM`)
 	})
 	if err != nil {
 		return err
@@ -270,23 +266,23 @@ func (s *Store) Compact(ctx context.Context) error {
 }
 
 // maintain does something on a writing connection outside a transaction.
-func (s *Store) maintain(ctx context.Context, op string, do func(context.Context, *session) error) error {
+func (s *Store) maintain(ctx context.Context, op string, work func(context.Context, session) error) error {
 	ss, err := s.writers.take(ctx)
 	if err != nil {
 		return wrap(ctx, op, err)
 	}
 	defer s.writers.put(ss)
-	return wrap(ctx, op, do(ctx, ss))
+	return wrap(ctx, op, work(ctx, ss))
 }
 
 // rewriteTables writes every table that knows of customers anew: a plain VACUUM makes room
 // in pages and leaves their bytes.
-func rewriteTables(ctx context.Context, ss *session) error {
+func rewriteTables(ctx context.Context, ss session) error {
 	for _, table := range [...]string{
 		"records", "customers", "identifiers", "facts", "marks", "deliveries", "queue", "omissions", "owed", "runs",
 		"refusals", "agent_parts", "queue_parts", "csat_parts", "aged", "staged_facts", "changes", "published",
 	} {
-		if err := ss.do(ctx, `VACUUM (FULL) `+table); err != nil {
+		if err := do(ctx, ss, `VACUUM (FULL) `+table); err != nil {
 			return fmt.Errorf("table %s: %w", table, err)
 		}
 	}

@@ -109,26 +109,20 @@ func (t *tx) knownEvents(o *outbox) (knownEvents, error) {
 		return err
 	}
 	const columns = `d.id, d.customer_id, d.key, d.state, d.lane, d.any_age, d.attempts, d.next_attempt_at, d.payload`
-	err := t.query(`
+	byKey := t.question(`
 		SELECT `+columns+` FROM {rows key:text} AS r CROSS JOIN deliveries d
 		WHERE d.connector = $1 AND d.key = r.key AND d.kind = 'event'`, collect, o.connector, rows{keys})
-	if err != nil {
-		return known, err
-	}
-	err = t.query(`
+	byID := t.question(`
 		SELECT `+columns+` FROM {rows id:bigint} AS r CROSS JOIN deliveries d
 		WHERE d.id = r.id AND d.kind = 'event'`, collect, rows{distinct(replaced)})
-	if err != nil {
-		return known, err
-	}
-	err = t.query(`
+	marked := t.question(`
 		SELECT m.key FROM {rows key:text} AS r CROSS JOIN marks m WHERE m.connector = $1 AND m.key = r.key`, func(r row) error {
 		var key string
 		err := r.Scan(&key)
 		known.marked[key] = true
 		return err
 	}, o.connector, rows{keys})
-	return known, err
+	return known, t.together(byKey, byID, marked)
 }
 
 // eventRows are event changes as columns.
@@ -156,23 +150,21 @@ func (c *eventRows) rows() rows {
 const eventHole = `{rows id:bigint customer_id:bigint key:text fact_kind:text fact_sid:text type:text lane:bigint any_age:bigint event_at:bigint next_attempt_at:bigint payload:text} AS r`
 
 func (t *tx) addEvents(o *outbox, fresh eventRows) error {
-	_, err := t.exec(`
+	return t.later(`
 		INSERT INTO deliveries (connector, account, customer_id, kind, key, fact_kind, fact_sid, type, lane,
 			any_age, event_at, next_attempt_at, created_at, payload)
 		SELECT $1, $2, customer_id, 'event', key, fact_kind, fact_sid, type, lane,
 			any_age, event_at, next_attempt_at, CAST($3 AS BIGINT), payload
 		FROM `+eventHole, o.connector, o.account, o.at.UnixMilli(), fresh.rows())
-	return err
 }
 
 // changeEvents writes deliveries that wait, or that were withdrawn before they were
 // sent and are owed again.
 func (t *tx) changeEvents(account string, changed eventRows) error {
-	_, err := t.exec(`
+	return t.later(`
 		UPDATE deliveries SET state = 'pending', settled_at = NULL, reason = CASE WHEN state = 'pending' THEN reason ELSE '' END,
 			account = $1, customer_id = r.customer_id, key = r.key, fact_kind = r.fact_kind,
 			fact_sid = r.fact_sid, type = r.type, lane = r.lane, any_age = r.any_age, event_at = r.event_at,
 			next_attempt_at = r.next_attempt_at, payload = r.payload
 		FROM `+eventHole+` WHERE deliveries.id = r.id AND deliveries.state IN ('pending', 'withdrawn')`, account, changed.rows())
-	return err
 }

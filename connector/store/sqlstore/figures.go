@@ -61,7 +61,7 @@ func (t *tx) saveFigures(connector string, d *store.Digest) error {
 		`DELETE FROM queue_parts WHERE connector = $1 AND source IN (SELECT source FROM {rows source:text} AS r)`,
 		`DELETE FROM csat_parts WHERE connector = $1 AND source IN (SELECT source FROM {rows source:text} AS r)`,
 	} {
-		if _, err := t.exec(text, connector, rows{sources}); err != nil {
+		if err := t.later(text, connector, rows{sources}); err != nil {
 			return err
 		}
 	}
@@ -88,13 +88,12 @@ func (t *tx) addAgentParts(connector string, parts []store.AgentPart) error {
 	for _, n := range numbers {
 		table = append(table, n)
 	}
-	_, err := t.exec(`
+	return t.later(`
 		INSERT INTO agent_parts (connector, source, day, worker, activity, offered, accepted, rejected, timed_out,
 			handled, talk, wrap, csat_count, csat_sum, lasted)
 		SELECT $1, source, day, worker, activity, offered, accepted, rejected, timed_out, handled, talk, wrap, csat_count, csat_sum, lasted
 		FROM {rows source:text day:text worker:text activity:text offered:bigint accepted:bigint rejected:bigint timed_out:bigint handled:bigint talk:bigint wrap:bigint csat_count:bigint csat_sum:bigint lasted:bigint} AS r
 		WHERE true ON CONFLICT (connector, source, day, worker, activity) DO NOTHING`, connector, table)
-	return err
 }
 
 func (t *tx) addQueueParts(connector string, parts []store.QueuePart) error {
@@ -112,11 +111,10 @@ func (t *tx) addQueueParts(connector string, parts []store.QueuePart) error {
 	for _, n := range numbers {
 		table = append(table, n)
 	}
-	_, err := t.exec(`
+	return t.later(`
 		INSERT INTO queue_parts (connector, source, hour, queue, channel, offered, accepted, abandoned, short_abandoned,
 			in_service, waited, longest)
 		SELECT $1, source, hour, queue, channel, offered, accepted, abandoned, short_abandoned, in_service, waited, longest
 		FROM {rows source:text hour:bigint queue:text channel:text offered:bigint accepted:bigint abandoned:bigint short_abandoned:bigint in_service:bigint waited:bigint longest:bigint} AS r
 		WHERE true ON CONFLICT (connector, source, hour, queue, channel) DO NOTHING`, connector, table)
-	return err
 }

@@ -21,7 +21,7 @@ func (t *tx) saveFeed(connector string, d *store.Digest) error {
 	if len(touched) == 0 {
 		return nil
 	}
-	_, err := t.exec(`
+	err := t.later(`
 		INSERT INTO feeds (connector, seq) VALUES ($1, $2)
 		ON CONFLICT (connector) DO UPDATE SET seq = feeds.seq + excluded.seq`, connector, len(touched))
 	if err != nil {
@@ -35,11 +35,10 @@ func (t *tx) saveFeed(connector string, d *store.Digest) error {
 	for i := range touched {
 		places[i] = last - int64(len(touched)-1-i)
 	}
-	_, err = t.exec(`
+	return t.later(`
 		INSERT INTO changes (connector, customer_id, seq)
 		SELECT $1, id, seq FROM {rows id:bigint seq:bigint} AS r WHERE true
 		ON CONFLICT (customer_id) DO UPDATE SET seq = excluded.seq`, connector, rows{touched, places})
-	return err
 }
 
 // LoadChanged implements store.Follower.

@@ -126,7 +126,7 @@ func (s *Store) loadPerson(ctx context.Context, connector string, find func(*tx)
 		if err := t.neighbours(&known, name(connector), all[0].(ints)); err != nil {
 			return err
 		}
-		if err := t.loadCustomers(&absorbed, rows{merged}); err != nil {
+		if err := t.together(t.customersOf(&absorbed, rows{merged})); err != nil {
 			return err
 		}
 		p.Merged, p.Facts, p.Tokens = absorbed.Customers, known.Facts, known.Tokens

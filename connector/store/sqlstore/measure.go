@@ -69,8 +69,8 @@ func measureGrown(t *tx) error {
 		return err
 	}
 	// A sample of some thousand rows says enough. What is being vacuumed is measured then.
-	if err := t.session.do(t.ctx, `SET LOCAL default_statistics_target = 10`); err != nil {
+	if err := do(t.ctx, t.session, `SET LOCAL default_statistics_target = 10`); err != nil {
 		return err
 	}
-	return t.session.do(t.ctx, `ANALYZE (SKIP_LOCKED) `+strings.Join(grown, ", "))
+	return do(t.ctx, t.session, `ANALYZE (SKIP_LOCKED) `+strings.Join(grown, ", "))
 }

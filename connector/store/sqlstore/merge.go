@@ -29,7 +29,7 @@ func (s *Store) LoadNoted(ctx context.Context, connector, reason string, after i
 		if err != nil {
 			return err
 		}
-		return t.loadCustomers(n, rows{ids})
+		return t.together(t.customersOf(n, rows{ids}))
 	})
 	return n.Customers, err
 }

@@ -87,7 +87,7 @@ func (t *tx) reach(connector string, tokens []store.Token, keys []fact.Key) (rea
 			found.customers = append(found.customers, customer)
 		}
 	}
-	err := t.query(`
+	held := t.question(`
 		SELECT r.place, COALESCE(i.customer_id, 0), i.shared
 		FROM {rows kind:text value:text place:bigint} AS r CROSS JOIN identifiers i
 		WHERE i.connector = $1 AND i.kind = r.kind AND i.value = r.value`, func(r row) error {
@@ -104,10 +104,7 @@ func (t *tx) reach(connector string, tokens []store.Token, keys []fact.Key) (rea
 		add(customer)
 		return nil
 	}, connector, append(tokenRows(tokens), places(len(tokens))))
-	if err != nil {
-		return found, err
-	}
-	err = t.query(`
+	owned := t.question(`
 		SELECT r.place, COALESCE(f.customer_id, 0)
 		FROM {rows kind:text sid:text place:bigint} AS r CROSS JOIN facts f
 		WHERE f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid`, func(r row) error {
@@ -123,7 +120,7 @@ func (t *tx) reach(connector string, tokens []store.Token, keys []fact.Key) (rea
 		add(customer)
 		return nil
 	}, connector, append(keyRows(keys), places(len(keys))))
-	return found, err
+	return found, t.together(held, owned)
 }
 
 // places counts rows from 0.
@@ -137,21 +134,23 @@ func places(n int) ints {
 
 // neighbours adds customers of a connector with all that belongs to them.
 func (t *tx) neighbours(n *store.Neighbours, connector string, customers ints) error {
-	ids := rows{customers}
-	if err := t.loadCustomers(n, ids); err != nil {
+	ids, before := rows{customers}, len(n.Facts)
+	err := t.together(
+		t.customersOf(n, ids), t.tokensOf(n, ids),
+		t.factsWhere(n, `{rows id:bigint} AS r CROSS JOIN facts f WHERE f.customer_id = r.id`, ids),
+		t.unsettledEventsOf(n, ids))
+	if err != nil {
 		return err
 	}
-	if err := t.loadTokens(n, ids); err != nil {
-		return err
-	}
-	if err := t.loadFacts(n, connector, `{rows id:bigint} AS r CROSS JOIN facts f WHERE f.customer_id = r.id`, ids); err != nil {
-		return err
-	}
-	return t.loadEvents(n, ids)
+	// They are sorted here, because the database would copy whole payloads for it.
+	slices.SortFunc(n.Events, func(a, b store.Delivery) int {
+		return cmp.Or(cmp.Compare(a.CustomerID, b.CustomerID), a.Event.At.Compare(b.Event.At), cmp.Compare(a.ID, b.ID))
+	})
+	return t.arrange(n, before, connector)
 }
 
-func (t *tx) loadCustomers(n *store.Neighbours, ids rows) error {
-	return t.query(`
+func (t *tx) customersOf(n *store.Neighbours, ids rows) statement {
+	return t.question(`
 		SELECT c.id, c.created_at, c.conversations, COALESCE(c.merged_into, 0), c.desired, c.held
 		FROM {rows id:bigint} AS r CROSS JOIN customers c WHERE c.id = r.id ORDER BY c.id`, func(r row) error {
 		var c store.Customer
@@ -166,8 +165,8 @@ func (t *tx) loadCustomers(n *store.Neighbours, ids rows) error {
 	}, ids)
 }
 
-func (t *tx) loadTokens(n *store.Neighbours, ids rows) error {
-	return t.query(`
+func (t *tx) tokensOf(n *store.Neighbours, ids rows) statement {
+	return t.question(`
 		SELECT i.kind, i.value, i.customer_id, i.shared
 		FROM {rows id:bigint} AS r CROSS JOIN identifiers i WHERE i.customer_id = r.id`, scanToken(n), ids)
 }
@@ -183,50 +182,45 @@ func scanToken(n *store.Neighbours) func(row) error {
 	}
 }
 
-// loadEvents adds the unsettled events of customers, of each in the order in which they
-// happened. They are sorted here, because the database would copy whole payloads for it.
-func (t *tx) loadEvents(n *store.Neighbours, ids rows) error {
-	err := t.query(`
+// unsettledEventsOf asks for the unsettled events of customers.
+func (t *tx) unsettledEventsOf(n *store.Neighbours, ids rows) statement {
+	return t.question(`
 		SELECT `+deliveryColumns+` FROM {rows id:bigint} AS r CROSS JOIN deliveries d {by deliveries_unsettled} CROSS JOIN customers c
 		WHERE d.customer_id = r.id AND c.id = r.id AND d.state IN ('pending', 'sending', 'unknown', 'dead') AND d.kind = 'event'`, func(r row) error {
 		d, err := scanDelivery(r)
 		n.Events = append(n.Events, d)
 		return err
 	}, ids)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(n.Events, func(a, b store.Delivery) int {
-		return cmp.Or(cmp.Compare(a.CustomerID, b.CustomerID), a.Event.At.Compare(b.Event.At), cmp.Compare(a.ID, b.ID))
-	})
-	return nil
 }
 
 // loadNamed adds the facts of some names.
 func (t *tx) loadNamed(n *store.Neighbours, connector string, keys []fact.Key) error {
 	const from = `{rows kind:text sid:text} AS r CROSS JOIN facts f WHERE f.connector = $1 AND f.kind = r.kind AND f.sid = r.sid`
-	return t.loadFacts(n, connector, from, connector, keyRows(keys))
+	before := len(n.Facts)
+	if err := t.together(t.factsWhere(n, from, connector, keyRows(keys))); err != nil {
+		return err
+	}
+	return t.arrange(n, before, connector)
 }
 
-// loadFacts adds the facts f of a connector that the end of a query names, each once and in
-// the order of their keys, with their marks. They are sorted here, because the database
-// would copy whole facts for it.
-func (t *tx) loadFacts(n *store.Neighbours, connector, from string, args ...any) error {
-	before := len(n.Facts)
-	err := t.query(`SELECT f.kind, f.sid, COALESCE(f.customer_id, 0), f.open, f.read_at, f.body FROM `+from, func(r row) error {
+// factsWhere asks for the facts f that the end of a query names.
+func (t *tx) factsWhere(n *store.Neighbours, from string, args ...any) statement {
+	return t.question(`SELECT f.kind, f.sid, COALESCE(f.customer_id, 0), f.open, f.read_at, f.body FROM `+from, func(r row) error {
 		stored, err := scanFact(r)
 		n.Facts = append(n.Facts, stored)
 		return err
 	}, args...)
-	if err != nil {
-		return err
-	}
-	added := n.Facts[before:]
+}
+
+// arrange puts the facts from one on in the order of their keys, each once, and fills in
+// their marks. They are sorted here, because the database would copy whole facts for it.
+func (t *tx) arrange(n *store.Neighbours, from int, connector string) error {
+	added := n.Facts[from:]
 	slices.SortFunc(added, func(a, b store.StoredFact) int {
 		return cmp.Or(cmp.Compare(a.Fact.Kind, b.Fact.Kind), cmp.Compare(a.Fact.SID, b.Fact.SID))
 	})
 	added = slices.CompactFunc(added, func(a, b store.StoredFact) bool { return a.Fact.Key() == b.Fact.Key() })
-	n.Facts = n.Facts[:before+len(added)]
+	n.Facts = n.Facts[:from+len(added)]
 	return t.loadMarks(added, connector)
 }
 

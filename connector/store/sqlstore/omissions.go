@@ -92,13 +92,12 @@ func (t *tx) saveOmissions(o omissionsOf) error {
 	if err := t.dropOmissions(o, fresh); err != nil {
 		return err
 	}
-	_, err := t.exec(`
+	return t.later(`
 		INSERT INTO omissions (connector, origin, customer_id, what, value, reason, rule, first_at, last_at)
 		SELECT $1, $2, customer_id, what, value, reason, rule, CAST($3 AS BIGINT), CAST($3 AS BIGINT)
 		FROM `+omissionHole+` WHERE true
 		ON CONFLICT (customer_id, origin, what, value, reason, rule) DO UPDATE SET last_at = excluded.last_at`,
 		o.connector, o.origin, o.at.UnixMilli(), omissionRows(unique))
-	return err
 }
 
 // dropOmissions deletes the earlier omissions of replaced customers that are not
@@ -118,10 +117,9 @@ func (t *tx) dropOmissions(o omissionsOf, fresh map[omission]bool) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`
+	return t.later(`
 		DELETE FROM omissions WHERE origin = $1 AND (customer_id, what, value, reason, rule) IN (
 			SELECT customer_id, what, value, reason, rule FROM `+omissionHole+`)`, o.origin, omissionRows(gone))
-	return err
 }
 
 // omissionHole is the table of omissionRows.

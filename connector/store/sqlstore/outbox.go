@@ -120,12 +120,11 @@ func (t *tx) saveOutbox(o *outbox) error {
 // inherit hands the events of merged customers that are not settled to their heirs:
 // whoever digests those later must see that the events are under way.
 func (t *tx) inherit(o *outbox) error {
-	_, err := t.exec(`
+	return t.later(`
 		UPDATE deliveries {by deliveries_unsettled} SET customer_id = r.heir
 		FROM {rows id:bigint heir:bigint} AS r
 		WHERE deliveries.customer_id = r.id AND deliveries.state IN ('pending', 'sending', 'unknown', 'dead') AND deliveries.kind = 'event'`,
 		rows{o.merged, o.heirs})
-	return err
 }
 
 // lockOwners finds and locks the customers who have the deliveries that the
@@ -141,15 +140,12 @@ func (t *tx) lockOwners(o *outbox) error {
 	for i, e := range o.events {
 		keys[i], ids = e.Key, append(ids, e.Replaces)
 	}
-	err := t.query(`
+	byKey := t.question(`
 		SELECT d.customer_id FROM {rows key:text} AS r CROSS JOIN deliveries d
 		WHERE d.connector = $1 AND d.key = r.key AND d.kind = 'event'`, collect, o.connector, rows{keys})
-	if err != nil {
-		return err
-	}
-	err = t.query(`
+	byID := t.question(`
 		SELECT d.customer_id FROM {rows id:bigint} AS r CROSS JOIN deliveries d WHERE d.id = r.id`, collect, rows{distinct(ids)})
-	if err != nil {
+	if err := t.together(byKey, byID); err != nil {
 		return err
 	}
 	return t.lockCustomers(o.customers())
@@ -158,19 +154,18 @@ func (t *tx) lockOwners(o *outbox) error {
 // withdraw ends pending deliveries that are owed no more, among them the contacts
 // of customers that were merged into others.
 func (t *tx) withdraw(o *outbox) error {
-	_, err := t.exec(`
+	err := t.later(`
 		UPDATE deliveries SET state = 'withdrawn', settled_at = $1, reason = 'superseded'
 		WHERE id IN (SELECT id FROM {rows id:bigint} AS r) AND state = 'pending'`,
 		o.at.UnixMilli(), rows{o.withdrawn})
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`
+	return t.later(`
 		UPDATE deliveries SET state = 'withdrawn', settled_at = $1, reason = 'customer merged'
 		WHERE kind = 'contact' AND state IN ('pending', 'dead') AND state = 'pending'
 			AND customer_id IN (SELECT id FROM {rows id:bigint} AS r)`,
 		o.at.UnixMilli(), rows{o.merged})
-	return err
 }
 
 // standingContact is the one contact delivery of a customer that a change goes
@@ -207,20 +202,19 @@ func (t *tx) saveContacts(o *outbox) error {
 	if err := t.revive(revived, o.at); err != nil {
 		return err
 	}
-	_, err = t.exec(`
+	err = t.later(`
 		UPDATE deliveries SET account = $1, lane = r.lane, payload = r.payload
 		FROM {rows id:bigint customer_id:bigint lane:bigint payload:text} AS r WHERE deliveries.id = r.id`,
 		o.account, waiting.rows())
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`
+	return t.later(`
 		INSERT INTO deliveries (connector, account, customer_id, kind, key, fact_kind, fact_sid, type, lane,
 			any_age, event_at, next_attempt_at, created_at, payload)
 		SELECT $1, $2, customer_id, 'contact', '', '', '', '', lane, 0, 0, CAST($3 AS BIGINT), CAST($3 AS BIGINT), payload
 		FROM {rows id:bigint customer_id:bigint lane:bigint payload:text} AS r`,
 		o.connector, o.account, o.at.UnixMilli(), fresh.rows())
-	return err
 }
 
 // contactRows are contact changes as columns.
@@ -260,24 +254,22 @@ func (t *tx) standingContacts(changes []contactChange) (map[int64]standingContac
 // revive makes the dead contacts of customers wait again, with the events that
 // died with them.
 func (t *tx) revive(customers ints, at time.Time) error {
-	_, err := t.exec(`
+	return t.later(`
 		UPDATE deliveries {by deliveries_unsettled} SET state = 'pending', settled_at = NULL, attempts = 0, reason = '', status = 0,
 			next_attempt_at = $1
 		WHERE customer_id IN (SELECT id FROM {rows id:bigint} AS r) AND state IN ('pending', 'sending', 'unknown', 'dead')
 			AND state = 'dead' AND (kind = 'contact' OR reason = '`+contactDead+`')`,
 		at.UnixMilli(), rows{customers})
-	return err
 }
 
 // dieWithContact gives up the waiting events of customers whose contact is given
 // up: they could not be sent before it, and are revived with it.
 func (t *tx) dieWithContact(customers ints, at time.Time) error {
-	_, err := t.exec(`
+	return t.later(`
 		UPDATE deliveries {by deliveries_unsettled} SET state = 'dead', settled_at = $1, reason = '`+contactDead+`'
 		WHERE customer_id IN (
 				SELECT c.customer_id FROM {rows id:bigint} AS r CROSS JOIN deliveries c
 				WHERE c.customer_id = r.id AND c.kind = 'contact' AND c.state IN ('pending', 'dead') AND c.state = 'dead')
 			AND kind = 'event' AND state IN ('pending', 'sending', 'unknown', 'dead') AND state = 'pending'`,
 		at.UnixMilli(), rows{distinct(customers)})
-	return err
 }

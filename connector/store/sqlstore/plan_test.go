@@ -57,7 +57,7 @@ func plan(t *testing.T, s *Store, text string) []string {
 	var steps []string
 	err := s.read(t.Context(), "explain", func(tx *tx) error {
 		args := make([]any, strings.Count(text, "?")) // at least as many as it takes
-		found, err := tx.session.conn.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+text, args...)
+		found, err := tx.session.(*fileSession).conn.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+text, args...)
 		if err != nil {
 			return err
 		}
@@ -192,14 +192,10 @@ func postgresPlan(t *testing.T, s *Store, text string) planNode {
 	t.Helper()
 	var plans []struct{ Plan planNode }
 	err := s.write(t.Context(), "explain", func(tx *tx) error {
-		do := func(text string) error {
-			_, err := tx.session.conn.ExecContext(t.Context(), text)
+		if err := do(t.Context(), tx.session, "SET LOCAL plan_cache_mode = force_generic_plan"); err != nil {
 			return err
 		}
-		if err := do("SET LOCAL plan_cache_mode = force_generic_plan"); err != nil {
-			return err
-		}
-		if err := do("PREPARE explained AS " + text); err != nil {
+		if err := do(t.Context(), tx.session, "PREPARE explained AS "+text); err != nil {
 			return err
 		}
 		last := 0
@@ -215,10 +211,10 @@ func postgresPlan(t *testing.T, s *Store, text string) planNode {
 			execute += "(" + strings.Repeat("NULL, ", last-1) + "NULL)"
 		}
 		var out string
-		if err := tx.session.conn.QueryRowContext(t.Context(), execute).Scan(&out); err != nil {
+		if err := tx.session.(*serverSession).conn.QueryRow(t.Context(), execute).Scan(&out); err != nil {
 			return err
 		}
-		if err := do("DEALLOCATE explained"); err != nil {
+		if err := do(t.Context(), tx.session, "DEALLOCATE explained"); err != nil {
 			return err
 		}
 		return json.Unmarshal([]byte(out), &plans)

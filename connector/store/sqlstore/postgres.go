@@ -2,11 +2,12 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"flexbrevo/migrations"
@@ -17,32 +18,55 @@ const (
 	postgresConns = 12
 	// connectTime bounds one attempt to connect.
 	connectTime = 5 * time.Second
+	// idleTime is how long a connection is kept that nobody needs.
+	idleTime = 5 * time.Minute
 )
 
 // openPostgres connects to a server and brings its schema up to date.
 func openPostgres(ctx context.Context, url string, opts Options) (*Store, error) {
 	const op = "open postgres store"
-	config, err := pgx.ParseConfig(url)
+	config, err := poolOf(url)
 	if err != nil {
 		// The parser's text quotes the URL.
 		return nil, errors.New(op + ": the url is not one that PostgreSQL understands")
 	}
-	configure(config)
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
-		useArrays(conn.TypeMap())
-		return nil
-	}))
-	db.SetMaxOpenConns(postgresConns)
-	db.SetMaxIdleConns(postgresConns)
-	db.SetConnMaxIdleTime(5 * time.Minute)
-	s := &Store{
-		dialect: postgresDialect(), options: opts, release: func() error { return nil },
-		writers: sharedPool{db}, readers: sharedPool{db},
+	opened, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, wrap(ctx, op, err)
 	}
-	if err := s.migrate(ctx, db); err != nil {
+	pool := serverPool{opened, &atomic.Bool{}}
+	s := &Store{
+		dialect: postgresDialect(), options: opts, release: func() error { return nil }, writers: pool, readers: pool,
+	}
+	if err := s.migrate(ctx, opened); err != nil {
 		return nil, errors.Join(wrap(ctx, op, err), s.Close())
 	}
 	return s, nil
+}
+
+// poolOf is how connections to a server are made and kept. What a URL says of its pool
+// counts: pool_max_conns and the others of pgx.
+func poolOf(url string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := pgx.ParseConfig(url) // keeps as settings of the server what is said of the pool
+	if err != nil {
+		return nil, err
+	}
+	if _, said := plain.RuntimeParams["pool_max_conns"]; !said {
+		config.MaxConns = postgresConns
+	}
+	if _, said := plain.RuntimeParams["pool_max_conn_idle_time"]; !said {
+		config.MaxConnIdleTime = idleTime
+	}
+	configure(config.ConnConfig)
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		useArrays(conn.TypeMap())
+		return nil
+	}
+	return config, nil
 }
 
 // configure sets what every connection needs. A transaction left open by a
@@ -75,7 +99,9 @@ func configure(config *pgx.ConnConfig) {
 	}
 }
 
-func (s *Store) migrate(ctx context.Context, db *sql.DB) error {
+func (s *Store) migrate(ctx context.Context, pool *pgxpool.Pool) error {
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close()
 	if !s.options.ReadOnly {
 		return migrations.Apply(ctx, migrations.Postgres, db)
 	}

@@ -13,28 +13,26 @@ func (s *Store) AskPublished(ctx context.Context, lease store.Lease, connector s
 		if err := t.fence(lease); err != nil {
 			return err
 		}
-		_, err := t.exec(`
+		return t.later(`
 			INSERT INTO published (customer_id, connector, state, revision, hash, reason, due_at, attempts)
 			SELECT c.id, c.connector, 'waiting', '', '', '', $2, 0 FROM {rows id:bigint} AS r CROSS JOIN customers c
 			WHERE c.id = r.id AND c.connector = $1
 			ON CONFLICT (customer_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0
 			WHERE published.state NOT IN ('leaving', 'gone')`,
 			name(connector), now.UnixMilli(), rows{distinct(customers)})
-		return err
 	})
 }
 
 // LetGo implements store.Publisher.
 func (s *Store) LetGo(ctx context.Context, connector string, customers []int64, now time.Time) error {
 	return s.write(ctx, "let published go", func(t *tx) error {
-		_, err := t.exec(`
+		return t.later(`
 			INSERT INTO published (customer_id, connector, state, revision, hash, reason, due_at, attempts)
 			SELECT c.id, c.connector, 'leaving', '', '', '', $2, 0 FROM {rows id:bigint} AS r CROSS JOIN customers c
 			WHERE c.id = r.id AND c.connector = $1
 			ON CONFLICT (customer_id) DO UPDATE SET state = 'leaving', due_at = excluded.due_at, attempts = 0, reason = ''
 			WHERE published.state NOT IN ('leaving', 'gone')`,
 			name(connector), now.UnixMilli(), rows{distinct(customers)})
-		return err
 	})
 }
 
@@ -109,7 +107,7 @@ func (s *Store) SavePublished(ctx context.Context, lease store.Lease, connector 
 			return err
 		}
 		if takenFrom != 0 {
-			_, err := t.exec(`
+			err := t.later(`
 				UPDATE published SET key = NULL, revision = '', hash = '', due_at = $3, expires_at = NULL,
 					state = CASE WHEN state = 'leaving' THEN state ELSE 'waiting' END
 				WHERE customer_id = $1 AND connector = $2`, takenFrom, name(connector), now.UnixMilli())
@@ -121,13 +119,12 @@ func (s *Store) SavePublished(ctx context.Context, lease store.Lease, connector 
 		if p.Key != "" {
 			key = name(p.Key)
 		}
-		_, err := t.exec(`
+		return t.later(`
 			UPDATE published SET state = $3, key = $4, revision = $5, hash = $6, reason = $7, due_at = $8, attempts = $9, expires_at = $10
 			WHERE customer_id = $1 AND connector = $2
 				AND (state NOT IN ('leaving', 'gone') OR state = 'leaving' AND $3 IN ('leaving', 'gone'))`,
 			p.CustomerID, name(connector), string(p.State), key, name(p.Revision), name(p.Hash), name(p.Reason),
 			moment(p.DueAt), p.Attempts, moment(p.ExpiresAt))
-		return err
 	})
 }
 

@@ -23,18 +23,17 @@ func (t *tx) requeue(customers ints) error {
 			moved.add(key, l)
 		}
 	}
-	_, err = t.exec(`
+	err = t.later(`
 		DELETE FROM queue WHERE (customer_id, account) IN (
 			SELECT customer_id, account FROM {rows customer_id:bigint account:text} AS r)`, rows{gone.customers, gone.accounts})
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`
+	return t.later(`
 		INSERT INTO queue (account, customer_id, lane, due_at)
 		SELECT account, customer_id, lane, due_at FROM {rows customer_id:bigint account:text lane:bigint due_at:bigint} AS r WHERE true
 		ON CONFLICT (customer_id, account) DO UPDATE SET lane = excluded.lane, due_at = excluded.due_at`,
 		rows{moved.customers, moved.accounts, moved.lanes, moved.dues})
-	return err
 }
 
 // lineKey names a customer in the queue of an account.
@@ -122,8 +121,7 @@ func (t *tx) lines(customers ints) (map[lineKey]line, error) {
 
 // leaveQueue takes customers out of the queues of all accounts.
 func (t *tx) leaveQueue(customers ints) error {
-	_, err := t.exec(`DELETE FROM queue WHERE customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{customers})
-	return err
+	return t.later(`DELETE FROM queue WHERE customer_id IN (SELECT id FROM {rows id:bigint} AS r)`, rows{customers})
 }
 
 // lockCustomers makes other transactions wait that would touch these customers'

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"flexbrevo/connector/fact"
 )
 
@@ -205,9 +207,15 @@ type clock struct{ t *time.Time }
 
 // Scan implements sql.Scanner.
 func (c clock) Scan(src any) error {
+	ms, ok := src.(int64)
+	return c.ScanInt64(pgtype.Int8{Int64: ms, Valid: ok})
+}
+
+// ScanInt64 implements pgtype.Int64Scanner.
+func (c clock) ScanInt64(ms pgtype.Int8) error {
 	*c.t = time.Time{}
-	if ms, ok := src.(int64); ok {
-		*c.t = time.UnixMilli(ms).UTC()
+	if ms.Valid {
+		*c.t = time.UnixMilli(ms.Int64).UTC()
 	}
 	return nil
 }

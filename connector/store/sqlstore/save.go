@@ -13,6 +13,12 @@ import (
 // SaveDigest implements store.Digester.
 func (s *Store) SaveDigest(ctx context.Context, lease store.Lease, d *store.Digest) error {
 	err := s.write(ctx, "save digest", func(t *tx) error {
+		if err := t.keepPlans(); err != nil {
+			return err
+		}
+		if err := t.soon(); err != nil { // its records wait again, where it is lost
+			return err
+		}
 		if err := t.fence(lease); err != nil {
 			return err
 		}
@@ -33,8 +39,6 @@ func (t *tx) saveDigest(d *store.Digest) error {
 		return err
 	}
 	steps := []func() error{
-		t.keepPlans,
-		t.soon, // its records wait again, where it is lost
 		func() error { return t.lockCustomers(outbox.customers()) },
 		func() error { return t.saveCustomers(connector, d.Customers) },
 		func() error { return t.saveFacts(connector, d.Facts) },
@@ -76,11 +80,10 @@ func (t *tx) saveResults(connector string, at time.Time, results []store.RecordR
 	if _, err := t.waitAgain(again); err != nil {
 		return err
 	}
-	_, err := t.exec(`
+	return t.later(`
 		UPDATE records SET state = r.state, reason = r.reason, digested_at = $1
 		FROM {rows id:bigint state:text reason:text} AS r
 		WHERE records.id = r.id`, at.UnixMilli(), rows{ids, states, reasons})
-	return err
 }
 
 // endWait takes records off the list of those that wait. All lanes are named, so that
@@ -90,10 +93,9 @@ func (t *tx) endWait(connector string, ids ints) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := t.exec(`
+	return t.later(`
 		DELETE FROM waiting WHERE connector = $1 AND lane IN (0, 1, 2) AND id BETWEEN $2 AND $3
 			AND id IN (SELECT id FROM {rows id:bigint} AS r)`, connector, slices.Min(ids), slices.Max(ids), rows{ids})
-	return err
 }
 
 // waitAgain puts records back on the list of those that wait, and returns how many
@@ -106,7 +108,7 @@ func (t *tx) waitAgain(ids ints) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = t.exec(`
+	err = t.later(`
 		UPDATE records SET state = 'digested', reason = '', digested_at = captured_at
 		FROM {rows id:bigint} AS r WHERE records.id = r.id AND records.state <> 'digested'`, rows{ids})
 	return n, err
@@ -130,7 +132,7 @@ func (t *tx) saveFacts(connector string, facts []store.StoredFact) error {
 		bodies, customers = append(bodies, f.Fact), append(customers, f.CustomerID)
 		open, readAt = append(open, flag(f.Open)), append(readAt, max(0, f.ReadAt.UnixMilli()))
 	}
-	_, err := t.exec(`
+	return t.later(`
 		INSERT INTO facts (connector, kind, sid, customer_id, open, read_at, body)
 		SELECT $1, kind, sid, customer_id, open, read_at, body
 		FROM {rows kind:text sid:text customer_id:bigint open:bigint read_at:bigint body:text} AS r
@@ -138,7 +140,6 @@ func (t *tx) saveFacts(connector string, facts []store.StoredFact) error {
 		ON CONFLICT (connector, kind, sid) DO UPDATE SET customer_id = excluded.customer_id,
 			open = excluded.open, read_at = excluded.read_at, body = excluded.body`,
 		connector, rows{kinds, sids, customers, open, readAt, bodies})
-	return err
 }
 
 // saveCustomers writes customers whole, except what the destination holds.
@@ -175,21 +176,20 @@ func (t *tx) saveCustomers(connector string, customers []store.Customer) error {
 
 // saveTokens takes tokens away from the customers named with them, then puts.
 func (t *tx) saveTokens(connector string, forgotten, tokens []store.StoredToken) error {
-	_, err := t.exec(`
+	err := t.later(`
 		DELETE FROM identifiers WHERE connector = $1 AND (kind, value, customer_id) IN (
 			SELECT kind, value, customer_id FROM {rows kind:text value:text customer_id:bigint shared:bigint} AS r)`,
 		connector, storedTokenRows(forgotten))
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`
+	return t.later(`
 		INSERT INTO identifiers (connector, kind, value, customer_id, shared)
 		SELECT $1, kind, value, customer_id, shared
 		FROM {rows kind:text value:text customer_id:bigint shared:bigint} AS r
 		WHERE true
 		ON CONFLICT (connector, kind, value) DO UPDATE SET customer_id = excluded.customer_id, shared = excluded.shared`,
 		connector, storedTokenRows(tokens))
-	return err
 }
 
 // storedTokenRows keeps the last of tokens that are named twice.

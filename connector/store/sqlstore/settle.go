@@ -13,10 +13,10 @@ import (
 // Settle implements store.Deliverer.
 func (s *Store) Settle(ctx context.Context, lease store.Lease, now time.Time, settlements []store.Settlement) error {
 	return s.write(ctx, "settle deliveries", func(t *tx) error {
-		if err := t.fence(lease); err != nil {
+		if err := t.keepPlans(); err != nil {
 			return err
 		}
-		if err := t.keepPlans(); err != nil {
+		if err := t.fence(lease); err != nil {
 			return err
 		}
 		standing, err := t.underWay(settlements)
@@ -177,7 +177,7 @@ func (t *tx) saveOutcomes(b *settling, superseded map[int64]bool) error {
 		}
 		calls, sent = append(calls, name(s.Call)), append(sent, names)
 	}
-	_, err := t.exec(`
+	return t.later(`
 		UPDATE deliveries SET state = r.state, attempts = deliveries.attempts + r.counted, status = r.status,
 			reason = r.reason, next_attempt_at = COALESCE(r.next_attempt_at, deliveries.next_attempt_at),
 			settled_at = r.settled_at, unknown_since = r.unknown_since,
@@ -186,7 +186,6 @@ func (t *tx) saveOutcomes(b *settling, superseded map[int64]bool) error {
 		FROM {rows id:bigint state:text counted:bigint status:bigint reason:text next_attempt_at:bigint settled_at:bigint unknown_since:bigint call:text sent:text} AS r
 		WHERE deliveries.id = r.id AND deliveries.state IN ('sending', 'unknown')`,
 		rows{ids, states, counted, statuses, reasons, next, settledAt, unknownSince, calls, sent})
-	return err
 }
 
 // settled is the one place that moves a delivery on from Sending or Unknown.
@@ -239,13 +238,12 @@ func (t *tx) saveMarks(b *settling) error {
 		connectors, keys = append(connectors, d.Connector), append(keys, d.Key)
 		kinds, sids, types = append(kinds, string(d.Fact.Kind)), append(sids, d.Fact.SID), append(types, d.Type)
 	}
-	_, err := t.exec(`
+	return t.later(`
 		INSERT INTO marks (connector, key, kind, sid, type, at)
 		SELECT connector, key, kind, sid, type, at
 		FROM {rows connector:text key:text kind:text sid:text type:text at:bigint} AS r
 		WHERE true
 		ON CONFLICT (connector, key) DO NOTHING`, rows{connectors, keys, kinds, sids, types, at})
-	return err
 }
 
 // saveHeld writes what the destination holds, the last word for each customer. A
@@ -277,11 +275,10 @@ func (t *tx) saveHeld(b *settling) error {
 		ids, contacts, values = append(ids, id), append(contacts, h.ID), append(values, value)
 		linked = append(linked, flag(h.ID != 0 && !h.Deleted))
 	}
-	_, err = t.exec(`
+	return t.later(`
 		UPDATE customers SET contact_id = r.contact_id, linked = r.linked, held = r.held
 		FROM {rows id:bigint contact_id:bigint linked:bigint held:text} AS r WHERE customers.id = r.id`,
 		rows{ids, contacts, linked, values})
-	return err
 }
 
 // takenContacts returns the customers whose new contact belongs to another one, in

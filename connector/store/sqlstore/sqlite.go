@@ -65,7 +65,7 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 		}
 	}
 	if !s.options.ReadOnly {
-		writers, err := newFixedPool(ctx, openFileDB(path, "rwc", "immediate", writerCache), 1)
+		writers, err := newFilePool(ctx, openFileDB(path, "rwc", "immediate", writerCache), 1)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 	if s.options.ReadOnly {
 		mode = "ro"
 	}
-	readers, err := newFixedPool(ctx, openFileDB(path, mode, "deferred", readerCache), sqliteReaders)
+	readers, err := newFilePool(ctx, openFileDB(path, mode, "deferred", readerCache), sqliteReaders)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"flexbrevo/connector/store"
-	"flexbrevo/migrations"
 )
 
 // retries is how often a transaction is run when the database gave it up for
@@ -26,7 +25,7 @@ type tx struct {
 	ctx     context.Context
 	op      string
 	dialect dialect
-	session *session
+	session session
 }
 
 // write runs fn in a transaction and commits it, or changes nothing.
@@ -62,13 +61,13 @@ func (s *Store) run(ctx context.Context, op string, from pool, begin string, fn 
 		return err
 	}
 	defer from.put(ss)
-	frame := func(text string) error {
+	frame := func(do func(context.Context) error) error {
 		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), frameTime)
 		defer cancel()
-		return ss.do(life, text)
+		return do(life)
 	}
 	step(op, "begin")
-	if err := frame(begin); err != nil {
+	if err := frame(func(ctx context.Context) error { return ss.begin(ctx, begin) }); err != nil {
 		return err
 	}
 	if err = fn(&tx{ctx: ctx, op: op, dialect: s.dialect, session: ss}); err == nil {
@@ -76,13 +75,13 @@ func (s *Store) run(ctx context.Context, op string, from pool, begin string, fn 
 	}
 	if err == nil {
 		step(op, "commit")
-		err = frame("COMMIT")
+		err = frame(ss.commit)
 		step(op, "committed")
 	}
 	if err != nil {
 		// What matters is the first error. Where the connection is gone, or SQLite
 		// has rolled back by itself, there is nothing to roll back.
-		_ = frame("ROLLBACK")
+		_ = frame(ss.rollback)
 	}
 	return err
 }
@@ -90,101 +89,85 @@ func (s *Store) run(ctx context.Context, op string, from pool, begin string, fn 
 // byIndex is for a query with a limit over rows that are few whenever the server
 // measures them, and many in a burst: taken for few, they would all be collected and
 // sorted for each batch.
-func (t *tx) byIndex() error {
-	if t.dialect.byIndex == "" {
-		return nil
-	}
-	return t.session.do(t.ctx, t.dialect.byIndex)
-}
+func (t *tx) byIndex() error { return t.set(t.dialect.byIndex) }
 
 // keepPlans is for transactions of which each statement looks rows up that are handed
 // over with it: a plan for some rows is one for many, as long as no table is read whole
 // because it was small when the plan was made, and tables are measured (see measure,
 // after which plans are made anew). It holds for the checks of foreign keys, too, which
 // would else be planned for each row.
-func (t *tx) keepPlans() error {
-	if t.dialect.keepPlans == "" {
-		return nil
-	}
-	return t.session.do(t.ctx, t.dialect.keepPlans)
-}
+func (t *tx) keepPlans() error { return t.set(t.dialect.keepPlans) }
 
 // soon is for transactions that are done again, by whoever comes next, where a crash of the server
 // takes them back. PostgreSQL's log is in order: a claim, which is durable before anything is sent,
 // makes durable what it follows from.
-func (t *tx) soon() error {
-	if t.dialect.soon == "" {
+func (t *tx) soon() error { return t.set(t.dialect.soon) }
+
+// set runs what the dialect sets for the rest of a transaction.
+func (t *tx) set(settings []string) error {
+	for _, text := range settings {
+		if err := t.session.later(t.ctx, statement{text: text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exec runs a statement and returns how many rows it changed. Rows come last in args. A
+// statement with empty rows is not run.
+func (t *tx) exec(shared string, args ...any) (int, error) {
+	st := t.statement(shared, args)
+	if st.idle() {
+		return 0, nil
+	}
+	step(t.op, "statement")
+	return t.session.run(t.ctx, st)
+}
+
+// later is exec for whom it does not matter how many rows are changed. The statement runs
+// before the next one, which may return its error; one that failed commits nothing.
+func (t *tx) later(shared string, args ...any) error {
+	st := t.statement(shared, args)
+	if st.idle() {
 		return nil
 	}
-	return t.session.do(t.ctx, t.dialect.soon)
-}
-
-// exec runs a statement, in pieces where the dialect needs that, and returns how many
-// rows it changed. Rows come last in args. A statement with empty rows is not run.
-func (t *tx) exec(shared string, args ...any) (int, error) {
-	text := t.dialect.render(shared)
-	scalars, tables := split(args)
-	for _, table := range tables {
-		if table.size() == 0 {
-			return 0, nil
-		}
-	}
-	if len(tables) == 1 && t.dialect.name == migrations.SQLite && tables[0].bulky() {
-		return t.execPieces(text, scalars, tables[0])
-	}
-	return t.execOnce(t.ctx, text, t.flatten(scalars, tables))
-}
-
-// execPieces runs a statement once for each piece of its rows.
-func (t *tx) execPieces(text string, scalars []any, table rows) (int, error) {
-	changed := 0
-	for from := 0; from < table.size(); {
-		args, draft, to := table.piece(slices.Clone(scalars), t.session.draft[:0], from, pieceBytes)
-		t.session.keep(draft)
-		n, err := t.execOnce(t.ctx, text, args)
-		if err != nil {
-			return 0, err
-		}
-		changed, from = changed+n, to
-	}
-	return changed, nil
-}
-
-func (t *tx) execOnce(ctx context.Context, text string, args []any) (int, error) {
 	step(t.op, "statement")
-	result, err := t.session.exec(ctx, text, args)
-	if err != nil {
-		return 0, err
-	}
-	n, err := result.RowsAffected()
-	return int(n), err
+	return t.session.later(t.ctx, st)
 }
 
 // query runs a statement and calls scan for each row it returns. Empty rows
 // return nothing.
 func (t *tx) query(shared string, scan func(row) error, args ...any) error {
-	text := t.dialect.render(shared)
-	scalars, tables := split(args)
-	for _, table := range tables {
-		if table.size() == 0 {
-			return nil
-		}
-	}
-	found, err := t.session.query(t.ctx, text, t.flatten(scalars, tables))
-	if err != nil {
-		return err
-	}
-	defer found.Close()
-	for found.Next() {
-		if err := scan(found); err != nil {
-			return err
-		}
-	}
-	return found.Err()
+	return t.together(t.question(shared, scan, args...))
 }
 
-// row is what a scan function may do with a row.
-type row interface{ Scan(dest ...any) error }
+// question is a query to be run with others.
+func (t *tx) question(shared string, scan func(row) error, args ...any) statement {
+	st := t.statement(shared, args)
+	st.scan = scan
+	return st
+}
+
+// together runs queries none of which depends on what another returns.
+func (t *tx) together(questions ...statement) error {
+	questions = slices.DeleteFunc(questions, statement.idle)
+	if len(questions) == 0 {
+		return nil
+	}
+	_, err := t.session.run(t.ctx, questions...)
+	return err
+}
+
+// statement is a shared text as the dialect has it, with its arguments.
+func (t *tx) statement(shared string, args []any) statement {
+	scalars, tables := split(args)
+	return statement{text: t.dialect.render(shared), scalars: scalars, tables: tables}
+}
+
+// idle says whether a statement is about rows of which there are none.
+func (st statement) idle() bool {
+	return slices.ContainsFunc(st.tables, func(table rows) bool { return table.size() == 0 })
+}
 
 // one scans a single row, or returns store.ErrNotFound.
 func (t *tx) one(shared string, dest []any, args ...any) error {
@@ -212,25 +195,4 @@ func split(args []any) (scalars []any, tables []rows) {
 		scalars = args[:i+1]
 	}
 	return scalars, tables
-}
-
-// flatten turns scalars and rows into the arguments of one call. They are good until the
-// next one.
-func (t *tx) flatten(scalars []any, tables []rows) []any {
-	if len(tables) == 0 {
-		return scalars
-	}
-	args := append(make([]any, 0, len(scalars)+8), scalars...)
-	draft := t.session.draft[:0]
-	for _, table := range tables {
-		if t.dialect.name == migrations.SQLite {
-			args, draft, _ = table.piece(args, draft, 0, 0)
-			continue
-		}
-		for _, c := range table {
-			args = append(args, c.array())
-		}
-	}
-	t.session.keep(draft)
-	return args
 }

@@ -60,7 +60,7 @@ func age(b *testing.B, s *Store, tasks int) {
 		`INSERT INTO waiting (connector, lane, id, captured_at) SELECT connector, lane, id, captured_at FROM records WHERE state = 'digested' ORDER BY id DESC LIMIT 500`,
 		`ANALYZE`)...)
 	if s.dialect.name == migrations.Postgres { // as autovacuum will have done
-		err := s.maintain(b.Context(), "vacuum", func(ctx context.Context, ss *session) error { return ss.do(ctx, `VACUUM ANALYZE`) })
+		err := s.maintain(b.Context(), "vacuum", func(ctx context.Context, ss session) error { return do(ctx, ss, `VACUUM ANALYZE`) })
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -115,8 +115,7 @@ func (s *Store) plain(b *testing.B, statements ...string) {
 					return err
 				}
 			}
-			_, err := t.session.exec(t.ctx, text, nil)
-			return err
+			return do(t.ctx, t.session, text)
 		})
 		if err != nil {
 			b.Fatalf("%s: %v", text, err)

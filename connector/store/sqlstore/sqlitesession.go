@@ -1,0 +1,199 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"sync"
+)
+
+// fileSession is a connection to a SQLite file. Each statement is a call of a function, so
+// that nothing is left for later.
+type fileSession struct {
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt
+	// draft is room for the tables that are handed over with a statement; the driver
+	// copies its arguments before a call returns.
+	draft []byte
+}
+
+// draftBytes is more than the tables of most statements have.
+const draftBytes = 256 << 10
+
+func (s *fileSession) begin(ctx context.Context, text string) error { return do(ctx, s, text) }
+func (s *fileSession) commit(ctx context.Context) error             { return do(ctx, s, "COMMIT") }
+func (s *fileSession) rollback(ctx context.Context) error           { return do(ctx, s, "ROLLBACK") }
+
+func (s *fileSession) later(ctx context.Context, st statement) error {
+	_, err := s.run(ctx, st)
+	return err
+}
+
+func (s *fileSession) run(ctx context.Context, statements ...statement) (changed int, err error) {
+	for _, st := range statements {
+		switch {
+		case st.scan != nil:
+			err = s.query(ctx, st)
+		case len(st.tables) == 1 && st.tables[0].bulky():
+			changed, err = s.execPieces(ctx, st)
+		default:
+			changed, err = s.exec(ctx, st.text, s.flatten(st))
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return changed, nil
+}
+
+func (s *fileSession) query(ctx context.Context, st statement) error {
+	prepared, err := s.prepared(ctx, st.text)
+	if err != nil {
+		return err
+	}
+	found, err := prepared.QueryContext(ctx, s.flatten(st)...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(scanEach(found, st.scan), found.Close())
+}
+
+// execPieces runs a statement once for each piece of its rows.
+func (s *fileSession) execPieces(ctx context.Context, st statement) (int, error) {
+	changed, table := 0, st.tables[0]
+	for from := 0; from < table.size(); {
+		args, draft, to := table.piece(slices.Clone(st.scalars), s.draft[:0], from, pieceBytes)
+		s.keep(draft)
+		n, err := s.exec(ctx, st.text, args)
+		if err != nil {
+			return 0, err
+		}
+		changed, from = changed+n, to
+	}
+	return changed, nil
+}
+
+func (s *fileSession) exec(ctx context.Context, text string, args []any) (int, error) {
+	prepared, err := s.prepared(ctx, text)
+	if err != nil {
+		return 0, err
+	}
+	result, err := prepared.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// prepared returns the prepared form of a text, preparing it the first time. The
+// texts are constants, so that there are never many.
+func (s *fileSession) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
+	if st, ok := s.statements[text]; ok {
+		return st, nil
+	}
+	st, err := s.conn.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	s.statements[text] = st
+	return st, nil
+}
+
+// flatten turns scalars and rows into the arguments of one call. They are good until the
+// next one.
+func (s *fileSession) flatten(st statement) []any {
+	if len(st.tables) == 0 {
+		return st.scalars
+	}
+	args := append(make([]any, 0, len(st.scalars)+2), st.scalars...)
+	draft := s.draft[:0]
+	for _, table := range st.tables {
+		args, draft, _ = table.piece(args, draft, 0, 0)
+	}
+	s.keep(draft)
+	return args
+}
+
+// keep keeps a draft for the next statement, unless it is of an unusual size.
+func (s *fileSession) keep(draft []byte) {
+	if cap(draft) <= draftBytes {
+		s.draft = draft
+	}
+}
+
+// filePool lends a fixed number of sessions that keep their prepared statements.
+// database/sql alone would prepare each statement anew in each transaction. The
+// session that came back last is lent first, so that one page cache stays warm and
+// those of the others stay small.
+type filePool struct {
+	db *sql.DB
+	// idle holds a token for each session in free.
+	idle chan struct{}
+
+	mu   sync.Mutex
+	free []*fileSession
+}
+
+// newFilePool opens size connections at once.
+func newFilePool(ctx context.Context, db *sql.DB, size int) (*filePool, error) {
+	db.SetMaxOpenConns(size)
+	p := &filePool{db: db, idle: make(chan struct{}, size)}
+	for range size {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+		p.put(&fileSession{conn: conn, statements: map[string]*sql.Stmt{}})
+	}
+	return p, nil
+}
+
+func (p *filePool) take(ctx context.Context) (session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case _, open := <-p.idle:
+		if !open {
+			return nil, sql.ErrConnDone
+		}
+		return p.pop(), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *filePool) pop() *fileSession {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.free) - 1
+	s := p.free[last]
+	p.free = p.free[:last]
+	return s
+}
+
+func (p *filePool) put(s session) {
+	p.mu.Lock()
+	p.free = append(p.free, s.(*fileSession))
+	p.mu.Unlock()
+	p.idle <- struct{}{}
+}
+
+func (p *filePool) close() error {
+	var errs []error
+	for range cap(p.idle) {
+		<-p.idle
+		errs = append(errs, p.pop().conn.Close())
+	}
+	close(p.idle)
+	return errors.Join(append(errs, p.db.Close())...)
+}
+
+// noPool stands for a pool that was never opened.
+type noPool struct{}
+
+func (noPool) take(context.Context) (session, error) { return nil, sql.ErrConnDone }
+func (noPool) put(session)                           {}
+func (noPool) close() error                          { return nil }
