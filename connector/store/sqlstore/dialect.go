@@ -42,7 +42,7 @@ type dialect struct {
 	// anyway.
 	keepPlans []string
 	// soon lets what a transaction commits become durable a moment later, though never after
-	// what is committed after it; empty where that spares nothing.
+	// what is committed after it; empty where COMMIT waits for no disk, see flusher.
 	soon []string
 	// begin starts a transaction that writes, beginRead one that sees a snapshot.
 	begin, beginRead string

@@ -12,11 +12,8 @@ import (
 
 // SaveDigest implements store.Digester.
 func (s *Store) SaveDigest(ctx context.Context, lease store.Lease, d *store.Digest) error {
-	err := s.write(ctx, "save digest", func(t *tx) error {
+	err := s.writeSoon(ctx, "save digest", func(t *tx) error { // its records wait again, where it is lost
 		if err := t.keepPlans(); err != nil {
-			return err
-		}
-		if err := t.soon(); err != nil { // its records wait again, where it is lost
 			return err
 		}
 		if err := t.fence(lease); err != nil {

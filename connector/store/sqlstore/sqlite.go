@@ -70,6 +70,9 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 			return err
 		}
 		s.writers = writers
+		if err := s.flushBeside(ctx, path); err != nil {
+			return err
+		}
 		if err := migrateFile(ctx, path, lock); err != nil {
 			return err
 		}
@@ -92,9 +95,29 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 	return s.checkSchema(ctx, path)
 }
 
+// flushBeside has a flusher keep what is committed, where SQLite writes a log. It keeps
+// none on some network disks, and then every COMMIT waits for the disk.
+func (s *Store) flushBeside(ctx context.Context, path string) error {
+	ss, err := s.writers.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.writers.put(ss)
+	mode := ""
+	_, err = ss.run(ctx, statement{text: `PRAGMA journal_mode`, scan: func(r row) error { return r.Scan(&mode) }})
+	if err != nil || mode != "wal" {
+		return err
+	}
+	if err := do(ctx, ss, `PRAGMA synchronous = NORMAL`); err != nil {
+		return err
+	}
+	s.flusher = newFlusher(path)
+	return nil
+}
+
 // openFileDB names a file and our settings to the driver; it opens nothing yet.
-// The full sync keeps what was acknowledged through a power failure, and costs
-// little once commits are made in groups (facts/stack.md 1).
+// The full sync keeps what was acknowledged through a power failure (facts/stack.md 1); for
+// the connection that writes a flusher does, see flushBeside.
 func openFileDB(path, mode, txlock string, cacheKB int) *sql.DB {
 	query := url.Values{
 		"mode": {mode}, "_txlock": {txlock},

@@ -39,6 +39,7 @@ type Store struct {
 	writers pool
 	readers pool
 	log     *checkpointer // nil where the database looks after its log itself
+	flusher *flusher      // nil where COMMIT makes durable
 	// unmeasured is how many records were digested since tables were looked at, see measure.
 	unmeasured atomic.Int64
 	// unmeasurable tells once that tables cannot be measured.
@@ -93,7 +94,7 @@ const pingRole = "ping"
 // Close implements store.Store. It may be called twice.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.closed = errors.Join(s.log.close(), s.readers.close(), s.writers.close(), s.release())
+		s.closed = errors.Join(s.log.close(), s.readers.close(), s.writers.close(), s.flusher.close(), s.release())
 		if s.closed != nil {
 			s.closed = fmt.Errorf("close store: %w", s.closed)
 		}

@@ -28,10 +28,30 @@ type tx struct {
 	session session
 }
 
-// write runs fn in a transaction and commits it, or changes nothing.
+// write runs fn in a transaction and keeps it through a failure of power, or changes
+// nothing.
 func (s *Store) write(ctx context.Context, op string, fn func(*tx) error) error {
+	return s.commit(ctx, op, s.flusher.flush, fn)
+}
+
+// writeSoon is write for what is done again, by whoever comes next, where a crash of the
+// machine takes it back: it is kept a moment later, though never after what is committed
+// after it. A claim, which is kept before anything is sent, keeps what it follows from.
+func (s *Store) writeSoon(ctx context.Context, op string, fn func(*tx) error) error {
+	return s.commit(ctx, op, func() error { return nil }, func(t *tx) error {
+		if err := t.set(s.dialect.soon); err != nil {
+			return err
+		}
+		return fn(t)
+	})
+}
+
+func (s *Store) commit(ctx context.Context, op string, keep func() error, fn func(*tx) error) error {
 	if s.options.ReadOnly {
 		return fmt.Errorf("%s: %w: opened read only", op, store.ErrUnavailable)
+	}
+	if err := s.flusher.ready(); err != nil {
+		return wrap(ctx, op, err)
 	}
 	began := s.options.Clock()
 	var err error
@@ -42,6 +62,9 @@ func (s *Store) write(ctx context.Context, op string, fn func(*tx) error) error 
 		s.options.Logger.Debug("transaction runs again", "op", op)
 	}
 	s.log.committed()
+	if err == nil {
+		err = keep()
+	}
 	if took := s.options.Clock().Sub(began); took > slow {
 		s.options.Logger.Warn("writing to the store is slow", "op", op, "took", took)
 	}
@@ -97,11 +120,6 @@ func (t *tx) byIndex() error { return t.set(t.dialect.byIndex) }
 // after which plans are made anew). It holds for the checks of foreign keys, too, which
 // would else be planned for each row.
 func (t *tx) keepPlans() error { return t.set(t.dialect.keepPlans) }
-
-// soon is for transactions that are done again, by whoever comes next, where a crash of the server
-// takes them back. PostgreSQL's log is in order: a claim, which is durable before anything is sent,
-// makes durable what it follows from.
-func (t *tx) soon() error { return t.set(t.dialect.soon) }
 
 // set runs what the dialect sets for the rest of a transaction.
 func (t *tx) set(settings []string) error {
