@@ -96,6 +96,7 @@ func (s *Service) newFlow(c *config.Connector, a *account) (*flow, error) {
 	}
 	o := digestOptions(c, a.name, s.o.Store, source{f.source}, s.o.Clock, f.logger)
 	o.Figures = f.figures()
+	o.Busy = func() { a.deliver.Defer(true) } // until digestOnce says how it ended
 	if g := newGraves(s.o.Config, s.o.Store); g != nil {
 		f.graves, o.Graves = g, g
 	}

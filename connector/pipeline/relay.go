@@ -12,8 +12,8 @@ import (
 )
 
 // turns is how many batches Once takes at most: whoever waits for it waits no longer
-// than these take.
-const turns = 8
+// than these take, a second or two. At its end nothing is computed while the last is saved.
+const turns = 24
 
 // Once digests the next batches of waiting records under the lease: while one is saved,
 // the next is computed, and the one after it is read. It returns zero Records when none
@@ -77,6 +77,9 @@ func (r *relay) turn(ctx context.Context, t taken, more bool) (next taking, err 
 	}
 	if t.asked {
 		r.sum.More = t.found == r.o.Batch
+		if r.sum.More && r.o.Busy != nil {
+			r.o.Busy()
+		}
 	}
 	limit := 0
 	if more && (!t.asked || t.found > 0) && (later == nil || len(later.tellers) < r.o.Batch) {
