@@ -128,3 +128,40 @@ func TestNewFileIsOpenedByManyAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestAClosedStoreIsOneFile: whoever stops flexbrevo and copies the file has all of it.
+func TestAClosedStoreIsOneFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "s.db")
+	s, err := Open(t.Context(), "sqlite://"+path, Options{Pipeline: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrive(t, s, 0, 1000)
+	if _, err := s.LoadUndigested(t.Context(), "c", 9); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, beside := range []string{"-wal", "-shm"} {
+		if info, err := os.Stat(path + beside); err == nil {
+			t.Errorf("%s of %d bytes is left", beside, info.Size())
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "copy.db"), b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(t.Context(), "sqlite://"+filepath.Join(dir, "copy.db"), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if found, err := s.LoadUndigested(t.Context(), "c", 2000); err != nil || len(found) != 1000 {
+		t.Errorf("%d records in the copy, %v", len(found), err)
+	}
+}

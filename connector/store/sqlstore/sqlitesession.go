@@ -123,6 +123,16 @@ func (s *fileSession) keep(draft []byte) {
 	}
 }
 
+// close lets go of the connection and of all that was prepared on it, which SQLite would else
+// wait for: the last connection to a file moves what its log has left into it.
+func (s *fileSession) close() error {
+	var errs []error
+	for _, st := range s.statements {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(append(errs, s.conn.Close())...)
+}
+
 // filePool lends a fixed number of sessions that keep their prepared statements.
 // database/sql alone would prepare each statement anew in each transaction. The
 // session that came back last is lent first, so that one page cache stays warm and
@@ -185,7 +195,7 @@ func (p *filePool) close() error {
 	var errs []error
 	for range cap(p.idle) {
 		<-p.idle
-		errs = append(errs, p.pop().conn.Close())
+		errs = append(errs, p.pop().close())
 	}
 	close(p.idle)
 	return errors.Join(append(errs, p.db.Close())...)

@@ -94,7 +94,7 @@ const pingRole = "ping"
 // Close implements store.Store. It may be called twice.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.closed = errors.Join(s.log.close(), s.readers.close(), s.writers.close(), s.flusher.close(), s.release())
+		s.closed = errors.Join(s.log.close(), s.readers.close(), s.flusher.close(), s.writers.close(), s.release())
 		if s.closed != nil {
 			s.closed = fmt.Errorf("close store: %w", s.closed)
 		}
