@@ -49,8 +49,8 @@ type DigestOptions struct {
 	Interactions bool
 	// Graves keeps the forgotten from coming back; nil when nobody is.
 	Graves Graves
-	// Busy is called when more wait than one batch takes, before the first of them is saved; it
-	// may be nil.
+	// Busy is called for each batch that is full, so that more may wait, before it is saved; it may
+	// be nil.
 	Busy func()
 	// Batch is how many records are digested at once; 0 means 500.
 	Batch  int

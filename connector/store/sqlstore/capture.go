@@ -260,9 +260,11 @@ func (t *tx) waiting(connector string, limit int, without []int64) (ints, error)
 		return err
 	}
 	if len(without) == 0 {
-		return ids, t.query(`SELECT id FROM waiting WHERE connector = $1 ORDER BY lane, id LIMIT CAST($2 AS BIGINT)`, collect, connector, limit)
+		err := t.query(`SELECT id FROM waiting WHERE connector = $1 ORDER BY lane, id LIMIT CAST($2 AS BIGINT)`, collect, connector, limit)
+		return ids, err
 	}
-	return ids, t.query(`
+	err := t.query(`
 		SELECT id FROM waiting WHERE connector = $1 AND id NOT IN (SELECT id FROM {rows id:bigint} AS r)
 		ORDER BY lane, id LIMIT CAST($2 AS BIGINT)`, collect, connector, limit, rows{ints(without)})
+	return ids, err
 }

@@ -22,18 +22,19 @@ const (
 // that whoever commits does not wait for it. Where it cannot, nothing is lost: the
 // connection that writes does it later.
 type checkpointer struct {
-	db     *sql.DB
-	logger *slog.Logger
-	grew   chan struct{}
-	cancel context.CancelFunc
-	done   chan struct{}
+	db      *sql.DB
+	flusher *flusher
+	logger  *slog.Logger
+	grew    chan struct{}
+	cancel  context.CancelFunc
+	done    chan struct{}
 }
 
 // newCheckpointer begins to look after the log of the file at path, until close.
-func newCheckpointer(path string, logger *slog.Logger) *checkpointer {
+func newCheckpointer(path string, flusher *flusher, logger *slog.Logger) *checkpointer {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &checkpointer{
-		db: openFileDB(path, "rw", "deferred", checkpointCache), logger: logger,
+		db: openFileDB(path, "rw", "deferred", checkpointCache), flusher: flusher, logger: logger,
 		grew: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
 	}
 	c.db.SetMaxOpenConns(1)
@@ -60,6 +61,9 @@ func (c *checkpointer) run(ctx context.Context) {
 		case <-c.grew:
 		case <-ctx.Done():
 			return
+		}
+		if c.flusher.ready() != nil {
+			return // what the disk lost of the log must not come into the file
 		}
 		pages, err := c.look(ctx, `PRAGMA wal_checkpoint(NOOP)`)
 		if err == nil && pages >= besidePages {

@@ -267,6 +267,9 @@ func (s *Store) Compact(ctx context.Context) error {
 
 // maintain does something on a writing connection outside a transaction.
 func (s *Store) maintain(ctx context.Context, op string, work func(context.Context, session) error) error {
+	if err := s.flusher.ready(); err != nil {
+		return wrap(ctx, op, err)
+	}
 	ss, err := s.writers.take(ctx)
 	if err != nil {
 		return wrap(ctx, op, err)

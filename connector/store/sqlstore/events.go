@@ -122,7 +122,8 @@ func (t *tx) knownEvents(o *outbox) (knownEvents, error) {
 		known.marked[key] = true
 		return err
 	}, o.connector, rows{keys})
-	return known, t.together(byKey, byID, marked)
+	err := t.together(byKey, byID, marked)
+	return known, err
 }
 
 // eventRows are event changes as columns.

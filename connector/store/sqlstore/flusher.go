@@ -25,6 +25,7 @@ type flusher struct {
 	flushed int64    // of commits
 }
 
+// newFlusher makes the flusher of the file at a path without links.
 func newFlusher(path string) *flusher {
 	return &flusher{path: path + "-wal", sync: (*os.File).Sync}
 }
@@ -32,7 +33,7 @@ func newFlusher(path string) *flusher {
 // errUnflushed says that the disk did not keep what it was given. What it lost of the log
 // nobody knows, and it may say of later writes that it kept them: only SQLite, when it opens
 // the file anew, finds where the log ends.
-var errUnflushed = fmt.Errorf("%w: the disk could not keep what was written; look at the disk, then start flexbrevo again", store.ErrUnavailable)
+var errUnflushed = fmt.Errorf("%w: the disk could not keep what was written: stop every flexbrevo on this store, look at the disk, start again", store.ErrUnavailable)
 
 // ready returns an error where nothing may be written any more. All is well with nil.
 func (f *flusher) ready() error {
@@ -56,8 +57,11 @@ func (f *flusher) flush() error {
 	case f.flushed >= mine:
 		return nil
 	}
+	if err := f.open(); err != nil {
+		return fmt.Errorf("%w: open the log: %w", store.ErrUnavailable, err) // it may be flushed later
+	}
 	all := f.commits.Load()
-	if err := f.once(); err != nil {
+	if err := f.sync(f.log); err != nil {
 		f.broken.Store(true)
 		return fmt.Errorf("%w: %w", errUnflushed, err)
 	}
@@ -65,15 +69,11 @@ func (f *flusher) flush() error {
 	return nil
 }
 
-func (f *flusher) once() error {
+func (f *flusher) open() (err error) {
 	if f.log == nil {
-		log, err := os.OpenFile(f.path, os.O_RDWR, 0)
-		if err != nil {
-			return err
-		}
-		f.log = log
+		f.log, err = os.OpenFile(f.path, os.O_RDWR, 0)
 	}
-	return f.sync(f.log)
+	return err
 }
 
 func (f *flusher) close() error {

@@ -93,11 +93,27 @@ func TestWhatIsAcknowledgedSurvivesPower(t *testing.T) {
 	})
 }
 
+// copied copies what there is of a store to another folder, and returns its place there.
+func copied(t *testing.T, path string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "s.db")
+	for _, beside := range []string{"", "-wal"} {
+		b, err := os.ReadFile(path + beside)
+		if err == nil {
+			err = os.WriteFile(to+beside, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
 // TestDiskThatLosesWhatItWasGiven refuses all that comes after: nobody knows what is there.
 func TestDiskThatLosesWhatItWasGiven(t *testing.T) {
 	t.Parallel()
-	place := "sqlite://" + filepath.Join(t.TempDir(), "s.db")
-	s, err := Open(t.Context(), place, Options{Pipeline: true})
+	path := filepath.Join(t.TempDir(), "s.db")
+	s, err := Open(t.Context(), "sqlite://"+path, Options{Pipeline: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,13 +123,15 @@ func TestDiskThatLosesWhatItWasGiven(t *testing.T) {
 	s.flusher.sync = func(*os.File) error { return errors.New("input/output error") }
 	for _, key := range []string{"EV2", "EV3"} {
 		err := captureOne(t, s, key)
-		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "start flexbrevo again") {
+		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "start again") {
 			t.Errorf("%s: %v, want ErrUnavailable and what to do", key, err)
 		}
 		s.flusher.sync = (*os.File).Sync // the next time the disk says that all is well
 	}
-	if err := s.Ping(t.Context()); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("ping: %v, want ErrUnavailable", err)
+	for what, do := range map[string]func(context.Context) error{"ping": s.Ping, "flush": s.Flush, "compact": s.Compact} {
+		if err := do(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: %v, want ErrUnavailable", what, err)
+		}
 	}
 	if waiting, err := s.LoadUndigested(t.Context(), "c", 9); err != nil || len(waiting) == 0 {
 		t.Errorf("reading: %v, %v", waiting, err)
@@ -121,7 +139,8 @@ func TestDiskThatLosesWhatItWasGiven(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = Open(t.Context(), place, Options{Pipeline: true}); err != nil {
+	// SQLite must find the log as it is.
+	if s, err = Open(t.Context(), "sqlite://"+copied(t, path), Options{Pipeline: true}); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
@@ -132,6 +151,73 @@ func TestDiskThatLosesWhatItWasGiven(t *testing.T) {
 	}
 	if waiting, err := s.LoadUndigested(t.Context(), "c", 9); err != nil || len(waiting) != 3 {
 		t.Errorf("after a new start: %v, %v", waiting, err)
+	}
+}
+
+// TestALogThatCannotBeOpened is no disk that lost something: it is tried again.
+func TestALogThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "s.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	path := s.flusher.path
+	s.flusher.path = path + "-missing"
+	if err := captureOne(t, s, "EV1"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("%v, want ErrUnavailable", err)
+	}
+	s.flusher.path = path
+	if err := captureOne(t, s, "EV1"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAStoreBehindALink: its log is beside the file, not beside the link.
+func TestAStoreBehindALink(t *testing.T) {
+	t.Parallel()
+	file, link := filepath.Join(t.TempDir(), "real.db"), filepath.Join(t.TempDir(), "s.db")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file, link); err != nil {
+		t.Skip("no links here: ", err)
+	}
+	s, err := Open(t.Context(), "sqlite://"+link, Options{Pipeline: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := captureOne(t, s, "EV1"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCloseWaitsForTheDisk: what was committed while the store is closed is durable before.
+func TestCloseWaitsForTheDisk(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "s.db"), Options{Pipeline: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, works := make(chan struct{}), make(chan struct{})
+	s.flusher.sync = func(log *os.File) error {
+		close(asked)
+		<-works
+		return log.Sync()
+	}
+	captured, closed := make(chan error, 1), make(chan error, 1)
+	go func() { captured <- captureOne(t, s, "EV1") }()
+	<-asked
+	go func() { closed <- s.Close() }()
+	select {
+	case err := <-closed:
+		t.Error("closed before", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(works)
+	if err := errors.Join(<-captured, <-closed); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -179,7 +265,7 @@ func TestCommitIsDurableByItselfWithoutALog(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &Store{dialect: sqliteDialect(), writers: writers}
-		if err := s.flushBeside(t.Context(), path); err != nil {
+		if err := s.flushBeside(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		setting := func(name string) (value string) {
@@ -195,7 +281,7 @@ func TestCommitIsDurableByItselfWithoutALog(t *testing.T) {
 		if got := fmt.Sprint(setting("journal_mode"), " ", setting("synchronous"), " ", s.flusher != nil); got != want {
 			t.Errorf("journal %s: %s, want %s", journal, got, want)
 		}
-		if err := writers.close(); err != nil {
+		if err := writers.close(false); err != nil {
 			t.Error(err)
 		}
 	}

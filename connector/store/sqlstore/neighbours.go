@@ -120,7 +120,8 @@ func (t *tx) reach(connector string, tokens []store.Token, keys []fact.Key) (rea
 		add(customer)
 		return nil
 	}, connector, append(keyRows(keys), places(len(keys))))
-	return found, t.together(held, owned)
+	err := t.together(held, owned)
+	return found, err
 }
 
 // places counts rows from 0.

@@ -136,11 +136,11 @@ type serverPool struct {
 }
 
 func (p serverPool) take(ctx context.Context) (session, error) {
-	if p.closed.Load() {
-		return nil, sql.ErrConnDone
-	}
 	conn, err := p.pool.Acquire(ctx)
-	if err != nil {
+	switch {
+	case p.closed.Load() && err != nil:
+		return nil, sql.ErrConnDone
+	case err != nil:
 		return nil, err
 	}
 	return &serverSession{conn: conn}, nil
@@ -150,7 +150,7 @@ func (p serverPool) take(ctx context.Context) (session, error) {
 // transaction.
 func (p serverPool) put(s session) { s.(*serverSession).conn.Release() }
 
-func (p serverPool) close() error {
+func (p serverPool) close(bool) error {
 	if !p.closed.Swap(true) {
 		p.pool.Close()
 	}

@@ -60,6 +60,7 @@ type pool interface {
 	// take waits for a session, or for the end of ctx.
 	take(ctx context.Context) (session, error)
 	put(s session)
-	// close waits for the sessions lent and closes all.
-	close() error
+	// close waits for the sessions lent and closes all. Where nothing may be written any more,
+	// untouched leaves the files as they are.
+	close(untouched bool) error
 }

@@ -70,7 +70,7 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 			return err
 		}
 		s.writers = writers
-		if err := s.flushBeside(ctx, path); err != nil {
+		if err := s.flushBeside(ctx); err != nil {
 			return err
 		}
 		if err := migrateFile(ctx, path, lock); err != nil {
@@ -87,7 +87,7 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 	}
 	s.readers = readers
 	if !s.options.ReadOnly {
-		s.log = newCheckpointer(path, s.options.Logger)
+		s.log = newCheckpointer(path, s.flusher, s.options.Logger)
 	}
 	if s.options.Pipeline && !s.options.ReadOnly {
 		return s.voidLeases(ctx)
@@ -97,14 +97,16 @@ func (s *Store) openFile(ctx context.Context, path string, lock *fileLock) error
 
 // flushBeside has a flusher keep what is committed, where SQLite writes a log. It keeps
 // none on some network disks, and then every COMMIT waits for the disk.
-func (s *Store) flushBeside(ctx context.Context, path string) error {
+func (s *Store) flushBeside(ctx context.Context) error {
 	ss, err := s.writers.take(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.writers.put(ss)
-	mode := ""
-	_, err = ss.run(ctx, statement{text: `PRAGMA journal_mode`, scan: func(r row) error { return r.Scan(&mode) }})
+	mode, path := "", "" // the file may be a link, and its log is not beside that
+	_, err = ss.run(ctx,
+		statement{text: `PRAGMA journal_mode`, scan: func(r row) error { return r.Scan(&mode) }},
+		statement{text: `SELECT file FROM pragma_database_list WHERE name = 'main'`, scan: func(r row) error { return r.Scan(&path) }})
 	if err != nil || mode != "wal" {
 		return err
 	}

@@ -123,12 +123,14 @@ func (s *fileSession) keep(draft []byte) {
 	}
 }
 
-// close lets go of the connection and of all that was prepared on it, which SQLite would else
-// wait for: the last connection to a file moves what its log has left into it.
-func (s *fileSession) close() error {
+// close lets go of the connection and of all that was prepared on it, for which SQLite would
+// wait: the last connection to a file moves what its log has left into it. Untouched has it wait.
+func (s *fileSession) close(untouched bool) error {
 	var errs []error
 	for _, st := range s.statements {
-		errs = append(errs, st.Close())
+		if !untouched {
+			errs = append(errs, st.Close())
+		}
 	}
 	return errors.Join(append(errs, s.conn.Close())...)
 }
@@ -191,11 +193,11 @@ func (p *filePool) put(s session) {
 	p.idle <- struct{}{}
 }
 
-func (p *filePool) close() error {
+func (p *filePool) close(untouched bool) error {
 	var errs []error
 	for range cap(p.idle) {
 		<-p.idle
-		errs = append(errs, p.pop().close())
+		errs = append(errs, p.pop().close(untouched))
 	}
 	close(p.idle)
 	return errors.Join(append(errs, p.db.Close())...)
@@ -206,4 +208,4 @@ type noPool struct{}
 
 func (noPool) take(context.Context) (session, error) { return nil, sql.ErrConnDone }
 func (noPool) put(session)                           {}
-func (noPool) close() error                          { return nil }
+func (noPool) close(bool) error                      { return nil }

@@ -46,6 +46,8 @@ type Store struct {
 	unmeasurable sync.Once
 	// release gives back what the operating system holds for us.
 	release func() error
+	// writing is held for reading by whoever writes, until what was committed is durable.
+	writing sync.RWMutex
 	closing sync.Once
 	closed  error
 }
@@ -94,7 +96,10 @@ const pingRole = "ping"
 // Close implements store.Store. It may be called twice.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.closed = errors.Join(s.log.close(), s.readers.close(), s.flusher.close(), s.writers.close(), s.release())
+		s.writing.Lock()
+		defer s.writing.Unlock()
+		untouched := s.flusher.ready() != nil
+		s.closed = errors.Join(s.log.close(), s.readers.close(untouched), s.flusher.close(), s.writers.close(untouched), s.release())
 		if s.closed != nil {
 			s.closed = fmt.Errorf("close store: %w", s.closed)
 		}

@@ -18,8 +18,8 @@ var crash struct{ passed atomic.Int64 }
 // FLEXBREVO_CRASH_AT names: "save digest/commit#2" is the second commit of a digest.
 //
 // The places of a transaction are begin (before it begins), statement (before each
-// of its statements), commit (when all is written and nothing kept) and committed
-// (when it is kept and nobody knows).
+// of its statements), commit (when nothing is kept; on PostgreSQL some of it may not be sent
+// yet) and committed (when it is kept and nobody knows).
 func step(op, place string) {
 	name, pass, _ := strings.Cut(os.Getenv("FLEXBREVO_CRASH_AT"), "#")
 	if name != op+"/"+place {

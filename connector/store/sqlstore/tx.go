@@ -17,7 +17,7 @@ const retries = 5
 // an operator should know: webhooks wait behind it.
 const slow = 2 * time.Second
 
-// frameTime bounds each of BEGIN, COMMIT and ROLLBACK.
+// frameTime bounds each of BEGIN, COMMIT, with what was left for it, and ROLLBACK.
 const frameTime = 30 * time.Second
 
 // tx is one transaction.
@@ -35,8 +35,8 @@ func (s *Store) write(ctx context.Context, op string, fn func(*tx) error) error 
 }
 
 // writeSoon is write for what is done again, by whoever comes next, where a crash of the
-// machine takes it back: it is kept a moment later, though never after what is committed
-// after it. A claim, which is kept before anything is sent, keeps what it follows from.
+// machine takes it back: it is kept with the next that is, and never after what is
+// committed after it. A claim, which is kept before anything is sent, keeps what it follows from.
 func (s *Store) writeSoon(ctx context.Context, op string, fn func(*tx) error) error {
 	return s.commit(ctx, op, func() error { return nil }, func(t *tx) error {
 		if err := t.set(s.dialect.soon); err != nil {
@@ -50,6 +50,8 @@ func (s *Store) commit(ctx context.Context, op string, keep func() error, fn fun
 	if s.options.ReadOnly {
 		return fmt.Errorf("%s: %w: opened read only", op, store.ErrUnavailable)
 	}
+	s.writing.RLock()
+	defer s.writing.RUnlock()
 	if err := s.flusher.ready(); err != nil {
 		return wrap(ctx, op, err)
 	}
