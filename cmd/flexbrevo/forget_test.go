@@ -337,11 +337,12 @@ func TestForgetWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestRetention forgets those who have had no contact for two days, here and not in Brevo. The world's last contact is
-// up to 30 hours ago, by the hour at which the test runs.
+// TestRetention forgets those who have had no contact for two days, here and not in Brevo. At any hour of any day the world
+// has ten whose last contact is old enough, and as many whose is not: its last one is
+// up to 30 hours ago.
 func TestRetention(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, setup{world: someWeeks(84, 5, 80), env: map[string]string{"FLEXBREVO_FORGET_KEY": forgetKey}})
+	l := newLab(t, setup{world: someWeeks(84, 7, 200), env: map[string]string{"FLEXBREVO_FORGET_KEY": forgetKey}})
 	l.must(0, l.past("--events", "none")...)
 	last := map[string]time.Time{}
 	for i := range l.world.Contacts {
