@@ -28,29 +28,20 @@ func captureOne(t *testing.T, s *Store, key string) error {
 // them: what a power failure would leave. What was acknowledged is in the last one.
 func TestWhatIsAcknowledgedSurvivesPower(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s, err := Open(t.Context(), "sqlite://"+filepath.Join(dir, "s.db"), Options{Pipeline: true})
+	path := filepath.Join(t.TempDir(), "s.db")
+	s, err := Open(t.Context(), "sqlite://"+path, Options{Pipeline: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	kept := ""
 	s.flusher.sync = func(log *os.File) error {
-		kept = t.TempDir()
-		for _, name := range []string{"s.db", "s.db-wal"} {
-			b, err := os.ReadFile(filepath.Join(dir, name))
-			if err == nil {
-				err = os.WriteFile(filepath.Join(kept, name), b, 0o600)
-			}
-			if err != nil {
-				return err
-			}
-		}
+		kept = copied(t, path)
 		return log.Sync()
 	}
 	survives := func(what string, look func(*Store) (bool, error)) {
 		t.Helper()
-		after, err := Open(t.Context(), "sqlite://"+filepath.Join(kept, "s.db"), Options{})
+		after, err := Open(t.Context(), "sqlite://"+kept, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -151,8 +151,7 @@ func (p serverPool) take(ctx context.Context) (session, error) {
 func (p serverPool) put(s session) { s.(*serverSession).conn.Release() }
 
 func (p serverPool) close(bool) error {
-	if !p.closed.Swap(true) {
-		p.pool.Close()
-	}
+	p.closed.Store(true)
+	p.pool.Close() // which may be done twice
 	return nil
 }
