@@ -23,11 +23,11 @@ const eventsPath = "/webhooks/twilio/events"
 // signedEvent is a post as Twilio makes it: the path with its query, the body and the signature.
 type signedEvent struct{ path, body, signature string }
 
-// event is the creation of a task that nobody else tells of.
-func (l *lab) event(n int) signedEvent {
+// event is the creation of a task that nobody else tells of, with so many bytes of white space in it.
+func (l *lab) event(n, padding int) signedEvent {
 	at := time.Now().UTC().Format(time.RFC3339)
 	body := fmt.Sprintf(`[{"specversion":"1.0","type":"com.twilio.taskrouter.task.created","source":"AB1","id":"EZ%032x","time":%q,`+
-		`"data":{"payload":{"sid":"EV%032x","eventtype":"task.created","timestamp":%q,"task_sid":"WT%032x","task_attributes":"{}"}}}]`, n, at, n, at, n)
+		`"data":{"payload":{"sid":"EV%032x","eventtype":"task.created","timestamp":%q,"task_sid":"WT%032x","task_attributes":"{}"}}}%*s]`, n, at, n, at, n, padding, "")
 	address, signature := l.twilio.SignJSON(publicURL+eventsPath, []byte(body))
 	return signedEvent{strings.TrimPrefix(address, publicURL), body, signature}
 }
@@ -118,7 +118,7 @@ func TestForgeries(t *testing.T) {
 			random := rand.New(rand.NewPCG(31, uint64(w)))
 			for i := range forged / workers {
 				n := w*forged + i
-				good := l.event(n)
+				good := l.event(n, 0)
 				r, want := l.forgery(random, good, token)
 				status := d.send(client, r)
 				if want != 0 && status != want && status != http.StatusServiceUnavailable {

@@ -124,7 +124,8 @@ type Limits struct {
 	MaxHeader int
 	// HeaderTimeout is how long a client may take for its header; 5 s.
 	HeaderTimeout time.Duration
-	// BodyTimeout is how long it may take for its body after that; 5 s.
+	// BodyTimeout is how long it may take for its body beyond HeaderTimeout, which
+	// both share; 5 s.
 	BodyTimeout time.Duration
 	// IdleTimeout is how long a connection may wait for its next request; 2 min.
 	IdleTimeout time.Duration
