@@ -133,6 +133,7 @@ func openFileDB(path, mode, txlock string, cacheKB int) *sql.DB {
 }
 
 func openURL(path string, query url.Values) *sql.DB {
+	poolPages()
 	name := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: query.Encode()}
 	db, err := sql.Open("sqlite", name.String())
 	if err != nil {

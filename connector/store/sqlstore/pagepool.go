@@ -1,0 +1,39 @@
+package sqlstore
+
+import (
+	"sync"
+	"unsafe"
+
+	"modernc.org/libc"
+	"modernc.org/libc/sys/types"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// pooledPages is how many pages all connections to a file cache together, and some to spare:
+// SQLite counts the caches of a process as one, and begins to use pages again before the pool
+// is empty.
+const pooledPages = (writerCache+sqliteReaders*readerCache+checkpointCache)*1024/pageSize + 20
+
+// What SQLite reads and writes while it is told of the pool.
+var pageHeader, configArgs = new(int32), new([4]uint64)
+
+// poolPages has SQLite keep its cached pages side by side in one piece of memory. A page comes
+// with a header and so is a little larger than a power of two, and what is asked for one by one
+// lies in slots of powers of two: twice the memory, and more as time goes by. What does not fit
+// is asked for one by one as before, so that nothing depends on it. SQLite takes a pool only
+// before the first file is opened; it costs memory, and so does not come before somebody opens one.
+var poolPages = sync.OnceFunc(func() {
+	tls := libc.NewTLS()
+	defer tls.Close()
+	configure := func(option int32, values ...any) bool {
+		return sqlite3.Xsqlite3_config(tls, option, libc.VaList(uintptr(unsafe.Pointer(configArgs)), values...)) == sqlite3.SQLITE_OK
+	}
+	if !configure(sqlite3.SQLITE_CONFIG_PCACHE_HDRSZ, uintptr(unsafe.Pointer(pageHeader))) {
+		return
+	}
+	slot := pageSize + *pageHeader
+	pool := libc.Xmalloc(tls, types.Size_t(slot)*pooledPages) // for as long as the process lives
+	if pool != 0 && !configure(sqlite3.SQLITE_CONFIG_PAGECACHE, pool, slot, int32(pooledPages)) {
+		libc.Xfree(tls, pool) // somebody else has opened a file already
+	}
+})
