@@ -66,38 +66,23 @@ func appendBody(b, body []byte) []byte {
 
 // bodies is a column of records' bodies, given as they came. Each is brought into the form
 // it is stored in where it is written, so that no second copy of a page is in memory.
-type bodies struct {
-	values [][]byte
-	// taken are those of a piece, as they are stored, one after the other.
-	taken []byte
+type bodies [][]byte
+
+func (c bodies) size() int  { return len(c) }
+func (c bodies) array() any { return c }
+
+func (c bodies) value(i int, room []byte) (any, []byte) {
+	room = appendBody(room, c[i])
+	return room, room
 }
 
-func (c *bodies) size() int  { return len(c.values) }
-func (c *bodies) array() any { return c }
+func (c bodies) element() uint32 { return pgtype.ByteaOID }
+func (c bodies) room() int       { return bytesIn(c) / 2 }
+func (c bodies) nulls() bool     { return false }
 
-func (c *bodies) appendJSONB([]byte, int) []byte {
-	panic("sqlstore: bodies have no JSON")
-}
-
-func (c *bodies) take(i int) int {
-	before := len(c.taken)
-	c.taken = appendBody(c.taken, c.values[i])
-	return len(c.taken) - before
-}
-
-// appendJoined appends what was taken since it was called last.
-func (c *bodies) appendJoined(b []byte, _, _ int) []byte {
-	b, c.taken = append(b, c.taken...), c.taken[:0]
-	return b
-}
-
-func (c *bodies) element() uint32 { return pgtype.ByteaOID }
-func (c *bodies) room() int       { return bytesIn(c.values) / 2 }
-func (c *bodies) nulls() bool     { return false }
-
-func (c *bodies) appendElement(b []byte, i int) []byte {
+func (c bodies) appendElement(b []byte, i int) []byte {
 	length := len(b)
-	b = appendBody(append(b, 0, 0, 0, 0), c.values[i])
+	b = appendBody(append(b, 0, 0, 0, 0), c[i])
 	binary.BigEndian.PutUint32(b[length:], uint32(len(b)-length-4))
 	return b
 }

@@ -152,32 +152,6 @@ func TestDamageIsOneRecords(t *testing.T) {
 	}
 }
 
-// TestPiecesOfBodies joins a column in pieces, of which each takes the room of the one before.
-func TestPiecesOfBodies(t *testing.T) {
-	t.Parallel()
-	column := &bodies{}
-	for range 100 {
-		column.values = append(column.values, []byte(event))
-	}
-	column.values[1], column.values[99] = nil, noise(1000)
-	for _, piece := range [][2]int{{0, 40}, {40, 100}} {
-		sizes := make([]int, 0, 100)
-		for i := piece[0]; i < piece[1]; i++ {
-			sizes = append(sizes, column.take(i))
-		}
-		joined := column.appendJoined(nil, piece[0], piece[1])
-		for i, n := range sizes {
-			if got, err := new(arena).unpack(joined[:n]); err != nil || !bytes.Equal(got, column.values[piece[0]+i]) {
-				t.Fatalf("body %d reads as %q, %v", piece[0]+i, got, err)
-			}
-			joined = joined[n:]
-		}
-		if len(joined) > 0 {
-			t.Errorf("a piece holds %d bytes that are of no body", len(joined))
-		}
-	}
-}
-
 func FuzzBodyComesBack(f *testing.F) {
 	f.Add([]byte(event), uint8(0))
 	f.Add([]byte{0xf8}, uint8(1))

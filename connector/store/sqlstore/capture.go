@@ -92,7 +92,7 @@ type newRecords struct {
 
 	keys, types texts
 	at          moments
-	bodies      *bodies
+	bodies      bodies
 }
 
 // head is what the records of a page have in common.
@@ -111,7 +111,7 @@ func recordsOf(batch []store.Batch) newRecords {
 		}
 	}
 	n.keys, n.types, n.at = make(texts, 0, n.total), make(texts, 0, n.total), make(moments, 0, n.total)
-	n.bodies = &bodies{values: make([][]byte, 0, n.total)}
+	n.bodies = make(bodies, 0, n.total)
 	for _, b := range batch {
 		for _, p := range b.Pages {
 			for i := range p.Records {
@@ -131,7 +131,7 @@ func (n *newRecords) add(b store.Batch, r *record.Record) {
 		n.heads = append(n.heads, h)
 	}
 	n.keys, n.types = append(n.keys, name(r.Key)), append(n.types, name(r.Type))
-	n.at, n.bodies.values = append(n.at, r.At), append(n.bodies.values, r.Body)
+	n.at, n.bodies = append(n.at, r.At), append(n.bodies, r.Body)
 }
 
 // statement returns the statement that inserts the records, and its arguments.

@@ -55,12 +55,9 @@ func (c *cells) column() column {
 	return out
 }
 
-func (c *cells) appendJSONB(b []byte, i int) []byte {
-	switch v := c.values[i].(type) {
-	case int64:
-		return appendJSONBInt(b, v)
-	case string:
-		return appendJSONBText(b, v)
+func (c *cells) value(i int, room []byte) (any, []byte) {
+	if s, ok := c.values[i].(string); ok {
+		return validText(s), room
 	}
-	return appendJSONBNull(b)
+	return c.values[i], room
 }

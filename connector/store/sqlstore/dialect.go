@@ -25,9 +25,8 @@ import (
 // would else take an index on connector for better than it is.
 //
 // Scalars are $1, $2, … and come before the rows in a statement's arguments. On
-// PostgreSQL rows travel as one array for each column; on SQLite as one JSON
-// text, and after it, for each column that is bytea and so may hold anything, its values
-// joined.
+// PostgreSQL rows travel as one array for each column; SQLite reads them where they are,
+// see handover.
 type dialect struct {
 	name migrations.Dialect
 	now  string
@@ -84,10 +83,11 @@ func (d dialect) render(shared string) string {
 		n, _ := strconv.Atoi(m[1]) // the pattern lets nothing else through
 		next = max(next, n+1)
 	}
+	nth := 0
 	text := rowsHole.ReplaceAllStringFunc(shared, func(hole string) string {
 		columns := strings.Fields(rowsHole.FindStringSubmatch(hole)[1])
-		table, taken := d.rows(columns, next)
-		next += taken
+		table := d.rows(columns, nth, next)
+		nth, next = nth+1, next+len(columns)
 		return table
 	})
 	text = strings.NewReplacer("{now}", d.now, "{lock}", d.lock, "{skip}", d.skip, "{or fail}", d.orFail).Replace(text)
@@ -104,26 +104,22 @@ func (d dialect) render(shared string) string {
 	return text
 }
 
-// rows returns the table that a hole stands for, and how many arguments it takes.
-func (d dialect) rows(columns []string, next int) (table string, taken int) {
+// rows returns what a hole stands for: the nth table of a statement, whose columns are
+// PostgreSQL's arguments from next on.
+func (d dialect) rows(columns []string, nth, next int) string {
 	names, parts := make([]string, len(columns)), make([]string, len(columns))
-	blobs := 0
 	for i, c := range columns {
 		name, kind, _ := strings.Cut(c, ":")
 		names[i] = name
-		switch {
-		case d.name == migrations.Postgres:
+		if d.name == migrations.Postgres {
 			parts[i] = fmt.Sprintf("$%d::%s[]", next+i, kind)
-		case kind == "bytea":
-			blobs++
-			parts[i] = fmt.Sprintf("COALESCE(substr($%d, value->>'$[%d][0]', value->>'$[%[2]d][1]'), x'') AS %s", next+blobs, i, name)
-		default:
-			parts[i] = fmt.Sprintf("value->>%d AS %s", i, name)
+		} else {
+			parts[i] = fmt.Sprintf("c%d AS %s", i, name)
 		}
 	}
 	list := strings.Join(parts, ", ")
 	if d.name == migrations.Postgres {
-		return fmt.Sprintf("(SELECT * FROM unnest(%s) AS u(%s))", list, strings.Join(names, ", ")), len(columns)
+		return fmt.Sprintf("(SELECT * FROM unnest(%s) AS u(%s))", list, strings.Join(names, ", "))
 	}
-	return fmt.Sprintf("(SELECT %s FROM jsonb_each($%d))", list, next), 1 + blobs
+	return fmt.Sprintf("(SELECT %s FROM handed(%d))", list, nth)
 }

@@ -134,6 +134,9 @@ func openFileDB(path, mode, txlock string, cacheKB int) *sql.DB {
 
 func openURL(path string, query url.Values) *sql.DB {
 	poolPages()
+	if err := registerHandover(); err != nil {
+		panic("sqlstore: " + err.Error()) // nobody else has a module of this name
+	}
 	name := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: query.Encode()}
 	db, err := sql.Open("sqlite", name.String())
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"sync"
 )
 
@@ -13,13 +12,9 @@ import (
 type fileSession struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
-	// draft is room for the tables that are handed over with a statement; the driver
-	// copies its arguments before a call returns.
-	draft []byte
+	// handover is how it reads the tables that are handed over with a statement.
+	handover *handover
 }
-
-// draftBytes is more than the tables of most statements have.
-const draftBytes = 256 << 10
 
 func (s *fileSession) begin(ctx context.Context, text string) error { return do(ctx, s, text) }
 func (s *fileSession) commit(ctx context.Context) error             { return do(ctx, s, "COMMIT") }
@@ -38,7 +33,7 @@ func (s *fileSession) run(ctx context.Context, statements ...statement) (changed
 		case len(st.tables) == 1 && st.tables[0].bulky():
 			changed, err = s.execPieces(ctx, st)
 		default:
-			changed, err = s.exec(ctx, st.text, s.flatten(st))
+			changed, err = s.exec(ctx, st, 0, 0)
 		}
 		if err != nil {
 			return 0, err
@@ -52,7 +47,8 @@ func (s *fileSession) query(ctx context.Context, st statement) error {
 	if err != nil {
 		return err
 	}
-	found, err := prepared.QueryContext(ctx, s.flatten(st)...)
+	defer s.handover.take(st.tables, 0, 0)()
+	found, err := prepared.QueryContext(ctx, st.scalars...)
 	if err != nil {
 		return err
 	}
@@ -60,26 +56,25 @@ func (s *fileSession) query(ctx context.Context, st statement) error {
 }
 
 // execPieces runs a statement once for each piece of its rows.
-func (s *fileSession) execPieces(ctx context.Context, st statement) (int, error) {
-	changed, table := 0, st.tables[0]
-	for from := 0; from < table.size(); {
-		args, draft, to := table.piece(slices.Clone(st.scalars), s.draft[:0], from, pieceBytes)
-		s.keep(draft)
-		n, err := s.exec(ctx, st.text, args)
+func (s *fileSession) execPieces(ctx context.Context, st statement) (changed int, err error) {
+	for from, size := 0, st.tables[0].size(); from < size; from += pieceRows {
+		n, err := s.exec(ctx, st, from, min(from+pieceRows, size))
 		if err != nil {
 			return 0, err
 		}
-		changed, from = changed+n, to
+		changed += n
 	}
 	return changed, nil
 }
 
-func (s *fileSession) exec(ctx context.Context, text string, args []any) (int, error) {
-	prepared, err := s.prepared(ctx, text)
+// exec runs a statement with the rows from one to before another, or with all where to is 0.
+func (s *fileSession) exec(ctx context.Context, st statement, from, to int) (int, error) {
+	prepared, err := s.prepared(ctx, st.text)
 	if err != nil {
 		return 0, err
 	}
-	result, err := prepared.ExecContext(ctx, args...)
+	defer s.handover.take(st.tables, from, to)()
+	result, err := prepared.ExecContext(ctx, st.scalars...)
 	if err != nil {
 		return 0, err
 	}
@@ -101,31 +96,10 @@ func (s *fileSession) prepared(ctx context.Context, text string) (*sql.Stmt, err
 	return st, nil
 }
 
-// flatten turns scalars and rows into the arguments of one call. They are good until the
-// next one.
-func (s *fileSession) flatten(st statement) []any {
-	if len(st.tables) == 0 {
-		return st.scalars
-	}
-	args := append(make([]any, 0, len(st.scalars)+2), st.scalars...)
-	draft := s.draft[:0]
-	for _, table := range st.tables {
-		args, draft, _ = table.piece(args, draft, 0, 0)
-	}
-	s.keep(draft)
-	return args
-}
-
-// keep keeps a draft for the next statement, unless it is of an unusual size.
-func (s *fileSession) keep(draft []byte) {
-	if cap(draft) <= draftBytes {
-		s.draft = draft
-	}
-}
-
 // close lets go of the connection and of all that was prepared on it, for which SQLite would
 // wait: the last connection to a file moves what its log has left into it. Untouched has it wait.
 func (s *fileSession) close(untouched bool) error {
+	s.handover.close()
 	var errs []error
 	for _, st := range s.statements {
 		if !untouched {
@@ -153,13 +127,28 @@ func newFilePool(ctx context.Context, db *sql.DB, size int) (*filePool, error) {
 	db.SetMaxOpenConns(size)
 	p := &filePool{db: db, idle: make(chan struct{}, size)}
 	for range size {
-		conn, err := db.Conn(ctx)
+		ss, err := newFileSession(ctx, db)
 		if err != nil {
+			for _, ss := range p.free {
+				err = errors.Join(err, ss.close(false))
+			}
 			return nil, errors.Join(err, db.Close())
 		}
-		p.put(&fileSession{conn: conn, statements: map[string]*sql.Stmt{}})
+		p.put(ss)
 	}
 	return p, nil
+}
+
+func newFileSession(ctx context.Context, db *sql.DB) (*fileSession, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h, err := newHandover(ctx, conn)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &fileSession{conn: conn, statements: map[string]*sql.Stmt{}, handover: h}, nil
 }
 
 func (p *filePool) take(ctx context.Context) (session, error) {
