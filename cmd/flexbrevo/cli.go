@@ -189,8 +189,9 @@ func (c *cli) assemble(cfg *config.Config, st store.Store, logger *slog.Logger) 
 		return nil, nil, errors.Join(err, st.Close())
 	}
 	keepSmall(cfg.Store.SQLitePath != "")
-	dropStart()
+	stop := keepDropping()
 	return s, func() {
+		stop()
 		s.Close()
 		if err := st.Close(); err != nil {
 			logger.Error("store did not close well", "err", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"runtime/debug"
+	"time"
 )
 
 // How the collector is set where the environment does not say. What is alive at once is
@@ -30,4 +31,28 @@ func keepSmall(caches bool) {
 		limit = limitSQLite
 	}
 	debug.SetMemoryLimit(limit)
+}
+
+// dropEvery is how often the program's own pages are given back, see dropProgram. Those that are
+// in use are mapped again within a millisecond.
+const dropEvery = time.Minute
+
+// keepDropping gives them back at once and from then on, until stop is called.
+func keepDropping() (stop func()) {
+	dropProgram()
+	ticker, done := time.NewTicker(dropEvery), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				dropProgram()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		ticker.Stop()
+		close(done)
+	}
 }

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropStart gives back the pages of the program itself that only its start needed, which
-// are a third of them: they would stay resident until the system is short of memory. The
-// system has them in its cache, and maps again what is needed again. It is advice, so that
-// nothing depends on it.
-func dropStart() {
+// dropProgram gives back the pages of the program itself. Those that only its start needed,
+// or something rare, are a third of them and more with the hours: they would stay resident until
+// the system is short of memory. The system has them in its cache, and maps again what is
+// needed again. It is advice, so that nothing depends on it.
+func dropProgram() {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return

@@ -2,5 +2,5 @@
 
 package main
 
-// dropStart does something on Linux alone.
-func dropStart() {}
+// dropProgram does something on Linux alone.
+func dropProgram() {}
