@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
@@ -51,8 +52,8 @@ func keepDropping() (stop func()) {
 			}
 		}
 	}()
-	return func() {
+	return sync.OnceFunc(func() {
 		ticker.Stop()
 		close(done)
-	}
+	})
 }

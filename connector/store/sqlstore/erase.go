@@ -252,17 +252,22 @@ func (s *Store) Compact(ctx context.Context) error {
 		if s.dialect.name == migrations.Postgres {
 			return rewriteTables(ctx, ss)
 		}
-		// A store may be larger than the memory, where the copy would be made.
-		if err := do(ctx, ss, `PRAGMA temp_store = FILE`); err != nil {
-			return err
-		}
-		defer func() { _ = do(context.WithoutCancel(ctx), ss, `PRAGMA temp_store = MEMORY`) }() // only slower
-		return do(ctx, ss, `VACUUM`)
+		return vacuumFile(ctx, s.path)
 	})
 	if err != nil {
 		return err
 	}
 	return s.Flush(ctx)
+}
+
+// vacuumFile writes a SQLite file anew, on a connection of its own: the copy goes into a
+// temporary file, because a store may be larger than the memory, and whoever changes where
+// that is loses all that is temporary of a connection, see handover.
+func vacuumFile(ctx context.Context, path string) error {
+	db := openFileDB(path, "rw", "immediate", readerCache)
+	db.SetMaxOpenConns(1)
+	_, err := db.ExecContext(ctx, `PRAGMA temp_store = FILE; VACUUM`)
+	return errors.Join(err, db.Close())
 }
 
 // maintain does something on a writing connection outside a transaction.

@@ -157,8 +157,14 @@ func (c *handoverCursor) Next() error { c.at++; return nil }
 // Eof implements vtab.Cursor.
 func (c *handoverCursor) Eof() bool { return c.at >= c.to }
 
-// Column implements vtab.Cursor.
-func (c *handoverCursor) Column(i int) (vtab.Value, error) {
+// Column implements vtab.Cursor. A panic that went through SQLite would leave it in the midst
+// of a statement; what it says may quote what was handed over.
+func (c *handoverCursor) Column(i int) (v vtab.Value, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a value cannot be handed over: panic of type %T", p)
+		}
+	}()
 	if i < 1 || i > len(c.table) {
 		return nil, fmt.Errorf("a table of %d columns was handed over", len(c.table))
 	}

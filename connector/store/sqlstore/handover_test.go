@@ -141,3 +141,30 @@ func TestTablesAreHandedOverInPieces(t *testing.T) {
 		}
 	}
 }
+
+// broken is a column whose values cannot be made ready.
+type broken struct{ ints }
+
+func (broken) value(int, []byte) (any, []byte) { panic("Zoé +33612345678") }
+
+// TestPanicWhileATableIsRead: it ends the statement, and nothing else.
+func TestPanicWhileATableIsRead(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "s.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	insert := func(table rows) error {
+		return s.write(t.Context(), "insert", func(tx *tx) error {
+			_, err := tx.exec(`INSERT INTO waiting (connector, lane, id, captured_at) SELECT $1, 0, id, at FROM {rows id:bigint at:bigint} AS r WHERE true`, "c", table)
+			return err
+		})
+	}
+	if err := insert(rows{ints{1, 2}, broken{ints{1, 2}}}); err == nil || strings.Contains(err.Error(), "336") {
+		t.Errorf("a column that panics gives %v", err)
+	}
+	if err := insert(rows{ints{1, 2}, ints{1, 2}}); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}

@@ -40,7 +40,7 @@ const (
 // openSQLite opens the file at path, and creates it unless that is forbidden.
 func openSQLite(ctx context.Context, path string, opts Options) (*Store, error) {
 	const op = "open sqlite store"
-	s := &Store{dialect: sqliteDialect(), options: opts, writers: noPool{}, readers: noPool{}}
+	s := &Store{dialect: sqliteDialect(), options: opts, path: path, writers: noPool{}, readers: noPool{}}
 	lock := &fileLock{path: path + ".lock"}
 	s.release = lock.release
 	if err := s.openFile(ctx, path, lock); err != nil {

@@ -40,6 +40,7 @@ type Store struct {
 	readers pool
 	log     *checkpointer // nil where the database looks after its log itself
 	flusher *flusher      // nil where COMMIT makes durable
+	path    string        // of the file
 	// unmeasured is how many records were digested since tables were looked at, see measure.
 	unmeasured atomic.Int64
 	// unmeasurable tells once that tables cannot be measured.

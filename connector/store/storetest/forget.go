@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -235,6 +236,20 @@ var forgetTests = map[string]func(*fixture){
 		f.must(f.s.Flush(f.ctx))
 		if p := f.known("zoe@example.com"); len(p.IDs()) != 2 || len(f.undigested()) != 3 {
 			f.Errorf("after it there is %+v", p)
+		}
+	},
+
+	"a compacted store is written as before": func(f *fixture) {
+		f.somebody()
+		for i := range 3 {
+			f.must(f.s.Compact(f.ctx))
+			key := fmt.Sprintf("r%d", i)
+			before := len(f.undigested())
+			f.capture(page(rec(key)))
+			if n := len(f.undigested()); n != before+1 {
+				f.Errorf("%d records wait after one more was captured, %d before", n, before)
+			}
+			f.deliverOne(int64(100+i), key)
 		}
 	},
 }
