@@ -27,7 +27,7 @@ const (
 	// and each of those that read keep. Each fills in time, whatever the size of the
 	// database; what is not there comes from the system's own cache. Those that read begin
 	// anew with each transaction that follows a change.
-	writerCache, readerCache = 4000, 300
+	writerCache, readerCache = 3000, 300
 	// checkpointCache is the same for the connection that moves pages, which keeps none.
 	checkpointCache = 100
 	// lockPatience is how long a pipeline waits for the file's lock, which another
