@@ -19,7 +19,8 @@ import (
 //	{skip}                      FOR UPDATE OF c SKIP LOCKED, likewise
 //	{or fail}                   OR FAIL, where a statement that fails need not undo what it
 //	                            did, because the transaction ends with it: SQLite then keeps
-//	                            no copies of the pages that the statement changes
+//	                            no copies of the pages that the statement changes, unless
+//	                            there is a function, a foreign key or a trigger in it
 //
 // A query joins tables to rows by CROSS JOIN and WHERE: SQLite keeps that order, and
 // would else take an index on connector for better than it is.

@@ -14,14 +14,21 @@ import (
 	"flexbrevo/connector/record"
 )
 
-// TestTablesAreWhatSQLiteReads hands columns of every kind over and reads them back.
-func TestTablesAreWhatSQLiteReads(t *testing.T) {
-	t.Parallel()
+// newFile opens a new SQLite file for a test.
+func newFile(t *testing.T) *Store {
+	t.Helper()
 	s, err := Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "s.db"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// TestTablesAreWhatSQLiteReads hands columns of every kind over and reads them back.
+func TestTablesAreWhatSQLiteReads(t *testing.T) {
+	t.Parallel()
+	s := newFile(t)
 	at := time.UnixMilli(1_795_261_419_174)
 	odd := "quote\" backslash\\ newline\n nul\x00 é 😀 " + strings.Repeat("x", 300) + strings.Repeat("é", 40000)
 	f := &fact.Fact{Kind: fact.Task, SID: "WT1"}
@@ -43,7 +50,7 @@ func TestTablesAreWhatSQLiteReads(t *testing.T) {
 	}
 	var got []line
 	var room arena
-	err = s.read(t.Context(), "read a table", func(t *tx) error {
+	err := s.read(t.Context(), "read a table", func(t *tx) error {
 		return t.query(`SELECT a, b, c, d, e, f, g, h, i, j FROM `+columns+` AS r`, func(r row) error {
 			var l line
 			err := r.Scan(&l.a, &l.b, &l.c, &l.d, &l.e, &l.f, &l.g, &l.h, &l.i, bodyOf{&l.j, &room})
@@ -71,14 +78,10 @@ func TestTablesAreWhatSQLiteReads(t *testing.T) {
 // while the rows of another are read, and nothing of another's.
 func TestTablesOfEachStatement(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "s.db"), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := newFile(t)
 	const two = `SELECT a.n, b.m FROM {rows n:bigint} AS a CROSS JOIN {rows m:text} AS b WHERE a.n > $1`
 	var got []string
-	err = s.read(t.Context(), "read tables", func(tx *tx) error {
+	err := s.read(t.Context(), "read tables", func(tx *tx) error {
 		read := func(text string, each func() error, ns ints, ms texts) error {
 			return tx.query(text, func(r row) error {
 				var n int64
@@ -109,11 +112,7 @@ func TestTablesOfEachStatement(t *testing.T) {
 // twice and nothing left out.
 func TestTablesAreHandedOverInPieces(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "s.db"), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := newFile(t)
 	for _, n := range []int{1, pieceRows, pieceRows + 1, 5*pieceRows - 1} {
 		ids, facts := make(ints, n), make(documents, n)
 		for i := range ids {
@@ -150,11 +149,7 @@ func (broken) value(int, []byte) (any, []byte) { panic("Zoé +33612345678") }
 // TestPanicWhileATableIsRead: it ends the statement, and nothing else.
 func TestPanicWhileATableIsRead(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "s.db"), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := newFile(t)
 	insert := func(table rows) error {
 		return s.write(t.Context(), "insert", func(tx *tx) error {
 			_, err := tx.exec(`INSERT INTO waiting (connector, lane, id, captured_at) SELECT $1, 0, id, at FROM {rows id:bigint at:bigint} AS r WHERE true`, "c", table)

@@ -106,6 +106,7 @@ func (c documents) array() any {
 // documentBytes is more than most facts have.
 const documentBytes = 2 << 10
 
+// value makes no copy: room is not used again before SQLite has its own.
 func (c documents) value(i int, room []byte) (any, []byte) {
 	room = c[i].AppendJSON(room)
 	return unsafe.String(unsafe.SliceData(room), len(room)), room
